@@ -1,0 +1,14 @@
+//! What comes after a run: counting hits, summing up seeds, and showing both.
+//!
+//! Pure functions on data. Nothing here reads or writes a file, knows how a run directory is laid out,
+//! or touches a tensor: the caller brings predictions and curves and gets numbers, text or a page.
+//!
+//! - [`statistics`]: mean, sample standard deviation and range over seeds.
+//! - [`accuracy`](mod@accuracy): hits overall, by group, and what was taken for what.
+//! - [`table`]: aligned plain text for the terminal.
+//! - [`report`]: one run, or a comparison of many, as one self-contained HTML file.
+
+pub mod accuracy;
+pub mod report;
+pub mod statistics;
+pub mod table;

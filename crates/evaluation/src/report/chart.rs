@@ -1,0 +1,195 @@
+//! Line charts as SVG that keeps its text and strokes at one size at every width: places are per cent of the
+//! picture, and only the lines live in a stretched view box.
+
+use super::page::escape;
+use super::scale::{Axis, Scale};
+use super::series::{Points, thinned};
+
+/// How heavy a line is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// Single measurements behind their average.
+    Faint,
+    /// One seed of several.
+    Thin,
+    /// What is meant to be read.
+    Bold,
+}
+
+impl Weight {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Faint => "faint",
+            Self::Thin => "thin",
+            Self::Bold => "bold",
+        }
+    }
+}
+
+/// One line of a chart.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// Which colour: the number of the arm or series.
+    pub(super) colour: usize,
+    pub(super) weight: Weight,
+    /// What the line is, for who points at it.
+    pub(super) name: String,
+    /// In the order of x.
+    pub(super) points: Points,
+}
+
+/// A line chart with its heading, legend and note.
+#[derive(Debug)]
+pub(super) struct Chart {
+    pub(super) title: String,
+    pub(super) x_label: String,
+    pub(super) axis: Axis,
+    /// Label and last value of each colour.
+    pub(super) legend: Vec<(String, Option<f64>)>,
+    pub(super) lines: Vec<Line>,
+    /// What the reader must know to read it, as text.
+    pub(super) note: String,
+}
+
+/// The classes that give something the colour, and from the eighth on the dashes, of its number.
+pub(super) fn colour(number: usize) -> String {
+    format!("s{} d{}", number % 7, (number / 7) % 3)
+}
+
+impl Chart {
+    /// The figure. `id` must be unique within the page.
+    pub(super) fn html(&self, id: &str) -> String {
+        let title = escape(&self.title);
+        let hidden = self
+            .lines
+            .iter()
+            .flat_map(|line| &line.points)
+            .filter(|point| !self.axis.can_show(point.1))
+            .count();
+        let mut note = escape(&self.note);
+        if hidden > 0 {
+            let points = if hidden == 1 {
+                "point is"
+            } else {
+                "points are"
+            };
+            let why = if self.axis == Axis::Log {
+                "not finite or not positive"
+            } else {
+                "not finite or out of range"
+            };
+            note += &format!(" {hidden} {points} {why} and not drawn.");
+        }
+        format!(
+            "<figure class=\"chart\">\n<h3>{title}</h3>\n{}{}<figcaption>{}</figcaption>\n</figure>\n",
+            self.legend(),
+            self.svg(id)
+                .unwrap_or_else(|| "<p class=\"empty\">No finite value to draw.</p>\n".to_owned()),
+            note.trim(),
+        )
+    }
+
+    fn legend(&self) -> String {
+        let entry = |(number, (label, last)): (usize, &(String, Option<f64>))| {
+            let last = last.map_or(String::new(), |last| {
+                format!(" <b>{}</b>", escape(&self.axis.format(last)))
+            });
+            format!(
+                "<li><svg class=\"key {}\" aria-hidden=\"true\"><line x1=\"0\" x2=\"100%\" y1=\"50%\" y2=\"50%\" class=\"bold\"/></svg>{}{last}</li>\n",
+                colour(number),
+                escape(label)
+            )
+        };
+        format!(
+            "<ul class=\"legend\">\n{}</ul>\n",
+            self.legend
+                .iter()
+                .enumerate()
+                .map(entry)
+                .collect::<String>()
+        )
+    }
+
+    fn svg(&self, id: &str) -> Option<String> {
+        let shown = || {
+            self.lines
+                .iter()
+                .flat_map(|line| &line.points)
+                .filter(|point| self.axis.can_show(point.1))
+        };
+        let x = Scale::horizontal(Axis::Linear, shown().map(|point| point.0), 0.0)?;
+        let y = Scale::vertical(self.axis, shown().map(|point| point.1))?;
+        let labels: Vec<&str> = self
+            .legend
+            .iter()
+            .map(|(label, _)| label.as_str())
+            .collect();
+        let title = escape(&self.title);
+        let description = escape(&format!(
+            "{} against {}, {} lines for {}; x from {}, y from {}.",
+            self.title,
+            self.x_label,
+            self.lines.len(),
+            labels.join(", "),
+            x.describe(),
+            y.describe(),
+        ));
+        let mut svg = format!(
+            "<div class=\"plot\"><svg role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\n<title id=\"{id}-t\">{title}</title>\n<desc id=\"{id}-d\">{description}</desc>\n"
+        );
+        for &tick in &y.ticks {
+            let (place, label) = (percent(1.0 - y.place(tick)), y.label(tick));
+            svg += &format!(
+                "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"{place}\" y2=\"{place}\"/><text x=\"-8\" y=\"{place}\" dy=\".32em\" text-anchor=\"end\">{label}</text>\n"
+            );
+        }
+        for &tick in &x.ticks {
+            let (place, label) = (percent(x.place(tick)), x.label(tick));
+            svg += &format!(
+                "<text x=\"{place}\" y=\"100%\" dy=\"1.6em\" text-anchor=\"middle\">{label}</text>\n"
+            );
+        }
+        svg += &format!(
+            "<text class=\"axis\" x=\"50%\" y=\"100%\" dy=\"3.1em\" text-anchor=\"middle\">{}</text>\n",
+            escape(&self.x_label)
+        );
+        svg += "<svg viewBox=\"0 0 1000 1000\" preserveAspectRatio=\"none\" width=\"100%\" height=\"100%\" overflow=\"visible\">\n";
+        for line in &self.lines {
+            svg += &self.line(line, &x, &y);
+        }
+        Some(svg + "</svg>\n</svg></div>\n")
+    }
+
+    /// One line: a polyline for each stretch without a hole.
+    fn line(&self, line: &Line, x: &Scale, y: &Scale) -> String {
+        let mut svg = format!(
+            "<g class=\"{} {}\"><title>{}</title>",
+            colour(line.colour),
+            line.weight.class(),
+            escape(&line.name)
+        );
+        let points = thinned(&line.points);
+        for stretch in points
+            .split(|point| !self.axis.can_show(point.1))
+            .filter(|stretch| !stretch.is_empty())
+        {
+            // A point alone is doubled: a line of no length with round ends is a dot.
+            let doubled = if stretch.len() == 1 { stretch } else { &[] };
+            let place = |point: &(f64, f64)| {
+                format!(
+                    "{:.1},{:.1}",
+                    1000.0 * x.place(point.0),
+                    1000.0 - 1000.0 * y.place(point.1)
+                )
+            };
+            let places: Vec<String> = stretch.iter().chain(doubled).map(place).collect();
+            svg += &format!("<polyline points=\"{}\"/>", places.join(" "));
+        }
+        svg + "</g>\n"
+    }
+}
+
+/// A place in per cent, for SVG attributes.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.2}%", 100.0 * share)
+}

@@ -1,0 +1,170 @@
+//! Numbers as people read them.
+
+/// What stands where there is no number.
+pub(super) const NONE: &str = "–";
+
+/// 812345 -> `812,345`.
+pub(super) fn count(value: u64) -> String {
+    group_digits(&value.to_string())
+}
+
+/// Four significant digits: `0.03123`, `118.2`, `12,345`, `2e-5`.
+pub(super) fn number(value: f64) -> String {
+    let size = value.abs();
+    if !value.is_finite() {
+        return NONE.to_owned();
+    }
+    if size == 0.0 {
+        return "0".to_owned();
+    }
+    if !(1e-3..1e7).contains(&size) {
+        return scientific(value, 2);
+    }
+    let decimals = 3 - size.log10().floor() as i64;
+    group_digits(&format!("{value:.*}", decimals.max(0) as usize))
+}
+
+/// 0.99431 -> `99.43%`.
+pub(super) fn percent(value: f64) -> String {
+    if value.is_finite() {
+        format!("{:.2}%", 100.0 * value)
+    } else {
+        NONE.to_owned()
+    }
+}
+
+/// A probability in whole per cent; `>99%` rather than a certainty nobody has.
+pub(super) fn probability(value: f64) -> String {
+    if (0.995..1.0).contains(&value) {
+        return ">99%".to_owned();
+    }
+    if value.is_finite() {
+        format!("{:.0}%", 100.0 * value)
+    } else {
+        NONE.to_owned()
+    }
+}
+
+/// `8.1 s`, `3 min 05 s`, `2 h 07 min`.
+pub(super) fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return NONE.to_owned();
+    }
+    // Rounded once and before splitting, so that 59.96 s is a minute and not "60.0 s".
+    let tenths = (10.0 * seconds).round();
+    let whole = seconds.round() as u64;
+    let minutes = (seconds / 60.0).round() as u64;
+    if tenths < 600.0 {
+        format!("{:.1} s", tenths / 10.0)
+    } else if whole < 3600 {
+        format!("{} min {:02} s", whole / 60, whole % 60)
+    } else {
+        format!("{} h {:02} min", count(minutes / 60), minutes % 60)
+    }
+}
+
+/// A tick at a multiple of `step`, with just the decimals the step needs.
+pub(super) fn tick(value: f64, step: f64) -> String {
+    let value = if value.abs() < step * 1e-6 {
+        0.0
+    } else {
+        value
+    };
+    let decimals = (-(step.log10() + 1e-9).floor()).max(0.0);
+    if decimals > 4.0 || value.abs() >= 1e7 {
+        return if value == 0.0 {
+            "0".to_owned()
+        } else {
+            scientific(value, 2)
+        };
+    }
+    group_digits(&format!("{value:.*}", decimals as usize))
+}
+
+/// `2e-5`, at most `digits` decimals.
+fn scientific(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$e}");
+    match text.split_once('e') {
+        Some((digits, exponent)) if digits.contains('.') => {
+            format!(
+                "{}e{exponent}",
+                digits.trim_end_matches('0').trim_end_matches('.')
+            )
+        }
+        _ => text,
+    }
+}
+
+/// Commas between the thousands of a decimal number; a minus sign becomes the typographic one.
+fn group_digits(text: &str) -> String {
+    let (sign, text) = text
+        .strip_prefix('-')
+        .map_or(("", text), |rest| ("−", rest));
+    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let mut grouped = String::from(sign);
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(
+            [count(0), count(999), count(1_000), count(812_345)],
+            ["0", "999", "1,000", "812,345"]
+        );
+        let seen = [
+            0.0,
+            0.031_234,
+            118.23,
+            12_345.6,
+            2e-5,
+            -1.5,
+            f64::NAN,
+            f64::INFINITY,
+        ]
+        .map(number);
+        assert_eq!(
+            seen,
+            [
+                "0", "0.03123", "118.2", "12,346", "2e-5", "−1.500", NONE, NONE
+            ]
+        );
+        assert_eq!(
+            [percent(0.994_31), percent(1.0), percent(f64::NAN)],
+            ["99.43%", "100.00%", NONE]
+        );
+        assert_eq!(
+            [0.0, 59.94, 59.96, 185.0, 3599.6, 7620.0].map(duration),
+            [
+                "0.0 s",
+                "59.9 s",
+                "1 min 00 s",
+                "3 min 05 s",
+                "1 h 00 min",
+                "2 h 07 min"
+            ]
+        );
+        assert_eq!([duration(-1.0), duration(f64::NAN)], [NONE, NONE]);
+    }
+
+    #[test]
+    fn ticks_carry_the_decimals_of_their_step() {
+        assert_eq!(
+            [tick(0.3, 0.1), tick(12_000.0, 2_000.0), tick(2e-5, 1e-5)],
+            ["0.3", "12,000", "2e-5"]
+        );
+        assert_eq!(
+            [tick(-1e-17, 0.1), tick(0.96, 0.02), tick(-20.0, 10.0)],
+            ["0.0", "0.96", "−20"]
+        );
+    }
+}
