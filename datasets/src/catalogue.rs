@@ -1,0 +1,185 @@
+//! Datasets by name or path: opening and describing them.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::formats::{Format, Kind, Scan, captions, cifar, detect, idx, image_folder, text, vqa};
+use crate::{CaptionData, DataError, ImageData, TextData, VqaData, easy_vqa};
+
+/// A dataset that comes with Crucible.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// What to give to `--data`.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// One line.
+    pub about: &'static str,
+    /// Its licence.
+    pub licence: &'static str,
+}
+
+const LICENCE: &str = "MIT, Copyright (c) 2019 Victor Zhou";
+
+const ENTRIES: [Entry; 3] = [
+    Entry {
+        name: easy_vqa::NAME,
+        kind: Kind::Vqa,
+        about: "easy-VQA: 5,000 images of one coloured shape, 48,248 questions, 13 answers; the published test split",
+        licence: LICENCE,
+    },
+    Entry {
+        name: easy_vqa::COMPOSITIONS,
+        kind: Kind::Vqa,
+        about: "easy-VQA with 6 of the 24 pairs of colour and shape shown only in the test split",
+        licence: LICENCE,
+    },
+    Entry {
+        name: easy_vqa::OBJECTS,
+        kind: Kind::Images,
+        about: "easy-VQA's images with their colour and shape as class: 24 classes",
+        licence: LICENCE,
+    },
+];
+
+/// The datasets that come with Crucible.
+pub fn entries() -> &'static [Entry] {
+    &ENTRIES
+}
+
+/// A name of the catalogue, or what lies at a path.
+pub(crate) enum Found {
+    Entry(&'static Entry),
+    Path(Format),
+}
+
+impl Found {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Found::Entry(entry) => entry.kind,
+            Found::Path(format) => format.kind(),
+        }
+    }
+}
+
+/// Looks a dataset up. The catalogue comes first; `./easy-vqa` is a path.
+pub(crate) fn find(name: &str) -> Result<Found, DataError> {
+    if let Some(entry) = ENTRIES.iter().find(|entry| entry.name == name) {
+        return Ok(Found::Entry(entry));
+    }
+    if Path::new(name).exists() {
+        return Ok(Found::Path(detect(Path::new(name))?));
+    }
+    let names = ENTRIES.iter().map(|entry| entry.name);
+    let distance = |candidate: &str| strsim::damerau_levenshtein(candidate, &name.to_lowercase());
+    Err(DataError::UnknownDataset {
+        name: name.into(),
+        suggestion: names
+            .clone()
+            .min_by_key(|name| distance(name))
+            .filter(|near| distance(near) <= near.len() / 2),
+        candidates: names.collect::<Vec<_>>().join(", "),
+    })
+}
+
+fn wrong_kind(name: &str, found: Kind, wanted: Kind) -> DataError {
+    let suitable = ENTRIES.iter().filter(|entry| entry.kind == wanted);
+    let suitable: Vec<&str> = suitable.map(|entry| entry.name).collect();
+    DataError::WrongKind {
+        name: name.into(),
+        found: found.name(),
+        wanted: wanted.name(),
+        remedy: match suitable[..] {
+            [] => "give another file or folder".into(),
+            _ => format!(
+                "give another file or folder, or one of {}",
+                suitable.join(", ")
+            ),
+        },
+    }
+}
+
+/// Reads images with questions and answers, problems included.
+pub(crate) fn scan_vqa(name: &str) -> Result<Scan<VqaData>, DataError> {
+    let sound = |data| Scan {
+        data,
+        problems: Default::default(),
+    };
+    match find(name)? {
+        Found::Entry(entry) if entry.name == easy_vqa::NAME => easy_vqa::standard().map(sound),
+        Found::Entry(entry) if entry.name == easy_vqa::COMPOSITIONS => {
+            easy_vqa::compositions().map(sound)
+        }
+        Found::Path(Format::VqaJsonl) => vqa::scan(name, Path::new(name)),
+        found => Err(wrong_kind(name, found.kind(), Kind::Vqa)),
+    }
+}
+
+/// Reads images with classes, problems included.
+pub(crate) fn scan_images(name: &str) -> Result<Scan<ImageData>, DataError> {
+    let sound = |data| Scan {
+        data,
+        problems: Default::default(),
+    };
+    let path = Path::new(name);
+    match find(name)? {
+        Found::Entry(entry) if entry.name == easy_vqa::OBJECTS => easy_vqa::objects().map(sound),
+        Found::Path(Format::ImageFolder) => image_folder::scan(name, path),
+        Found::Path(Format::Cifar10) => cifar::scan(name, path),
+        Found::Path(Format::Idx) => idx::scan(name, path),
+        found => Err(wrong_kind(name, found.kind(), Kind::Images)),
+    }
+}
+
+/// Reads images with captions, problems included.
+pub(crate) fn scan_captions(name: &str) -> Result<Scan<CaptionData>, DataError> {
+    match find(name)? {
+        Found::Path(Format::CaptionJsonl) => captions::scan(name, Path::new(name)),
+        found => Err(wrong_kind(name, found.kind(), Kind::Captions)),
+    }
+}
+
+/// Reads text, problems included.
+pub(crate) fn scan_text(name: &str) -> Result<Scan<TextData>, DataError> {
+    match find(name)? {
+        Found::Path(Format::Text) => text::scan(name, Path::new(name)),
+        found => Err(wrong_kind(name, found.kind(), Kind::Text)),
+    }
+}
+
+/// Opens images with questions and answers: a name of the catalogue, a `.jsonl` file, or a folder with `train.jsonl`.
+///
+/// # Errors
+///
+/// [`DataError`], naming file and line, if it is unknown, of another kind, or anything in it is wrong.
+pub fn open_vqa(name_or_path: &str) -> Result<VqaData, DataError> {
+    scan_vqa(name_or_path)?.sound(name_or_path)
+}
+
+/// Opens images with classes: a name of the catalogue, a folder of images by class, CIFAR-10 or IDX files.
+///
+/// # Errors
+///
+/// As [`open_vqa`].
+pub fn open_images(name_or_path: &str) -> Result<ImageData, DataError> {
+    scan_images(name_or_path)?.sound(name_or_path)
+}
+
+/// Opens images with captions: a `.jsonl` file, or a folder with `train.jsonl`.
+///
+/// # Errors
+///
+/// As [`open_vqa`].
+pub fn open_captions(name_or_path: &str) -> Result<CaptionData, DataError> {
+    scan_captions(name_or_path)?.sound(name_or_path)
+}
+
+/// Opens plain text: a `.txt` file, or a folder with `train.txt`.
+///
+/// # Errors
+///
+/// As [`open_vqa`].
+pub fn open_text(name_or_path: &str) -> Result<TextData, DataError> {
+    scan_text(name_or_path)?.sound(name_or_path)
+}

@@ -1,0 +1,195 @@
+//! What can be wrong with data, said so that it can be put right: file, line, reason, remedy.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::data::dataset::DatasetError;
+
+/// Where in the data something stands: a file and, if it is read line by line, the line (from 1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as the user named it.
+    pub file: Arc<Path>,
+    /// The line, counted from 1.
+    pub line: Option<usize>,
+}
+
+impl Place {
+    /// The whole file.
+    pub fn file(path: &Path) -> Self {
+        Self {
+            file: path.into(),
+            line: None,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        match self.line {
+            Some(line) => write!(f, ":{line}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Everything that can go wrong between a dataset's name and a batch on a device.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The file system refused.
+    #[error("{}: {source}; {remedy}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A file, or a line of it, does not hold what its format asks for.
+    #[error("{place}: {reason}; {remedy}")]
+    Format {
+        /// File and line.
+        place: Place,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// An image that cannot be used.
+    #[error("{}{image}: {reason}; {remedy}", named_by.as_ref().map_or(String::new(), |p| format!("{p}: image ")))]
+    Image {
+        /// The image's file or name.
+        image: String,
+        /// The line of the manifest that names it, if one does.
+        named_by: Option<Place>,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A dataset has several problems; the first is told.
+    #[error("{first} (and {more} more; `crucible data {dataset}` lists them)")]
+    Several {
+        /// The first problem.
+        first: Box<DataError>,
+        /// How many others there are.
+        more: usize,
+        /// The dataset's name or path.
+        dataset: String,
+    },
+    /// Neither in the catalogue nor a file or folder.
+    #[error(
+        "unknown dataset `{name}`{}; the catalogue has {candidates}, or give the path of a file or folder",
+        suggestion.map_or(String::new(), |s| format!("; did you mean `{s}`?"))
+    )]
+    UnknownDataset {
+        /// What was asked for.
+        name: String,
+        /// The nearest catalogue name.
+        suggestion: Option<&'static str>,
+        /// All catalogue names.
+        candidates: String,
+    },
+    /// The dataset is fine, but not of the kind that was asked for.
+    #[error("{name}: holds {found}, not {wanted}; {remedy}")]
+    WrongKind {
+        /// The dataset's name or path.
+        name: String,
+        /// What it holds.
+        found: &'static str,
+        /// What was asked for.
+        wanted: &'static str,
+        /// What to do.
+        remedy: String,
+    },
+    /// A split that is needed holds nothing.
+    #[error("{name}: the {split} split is empty; {remedy}")]
+    Empty {
+        /// The dataset.
+        name: String,
+        /// The split.
+        split: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A sample's answer or class is not one that the model was built for.
+    #[error(
+        "{id}: `{answer}` is not among the {known} answers of this model; evaluate on data with the answers it was trained on"
+    )]
+    UnknownAnswer {
+        /// The question.
+        id: String,
+        /// Its answer.
+        answer: String,
+        /// How many answers the model knows.
+        known: usize,
+    },
+    /// A tokenizer cannot be made, read or used.
+    #[error("{tokenizer}: {reason}; {remedy}")]
+    Tokenizer {
+        /// Its file, or `tokenizer`.
+        tokenizer: String,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A setting that no dataset can satisfy.
+    #[error("{setting} = {value}: {reason}")]
+    Setting {
+        /// The setting's name.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// A sample could not be fetched from its dataset.
+    #[error(transparent)]
+    Dataset(DatasetError),
+    /// A loader's worker thread is gone without having delivered its batch.
+    #[error(
+        "the loader's worker {worker} died before it delivered batch {batch}; please report this as a bug"
+    )]
+    Worker {
+        /// Which worker.
+        worker: usize,
+        /// The batch that never came.
+        batch: usize,
+    },
+}
+
+impl DataError {
+    /// [`DataError::Format`] from its parts.
+    pub(crate) fn format(
+        place: Place,
+        reason: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::Format {
+            place,
+            reason: reason.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// [`DataError::Io`] for a path that should have been readable.
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            path: path.to_owned(),
+            source,
+            remedy: "check that it exists, is a regular file or folder, and may be read",
+        }
+    }
+}
+
+/// Burn's datasets and loaders speak [`DatasetError`]; the whole message survives in it.
+impl From<DataError> for DatasetError {
+    fn from(error: DataError) -> Self {
+        DatasetError::new(error)
+    }
+}

@@ -1,0 +1,336 @@
+//! Images: where they come from, decoding with limits, resizing, normalisation.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Cursor, Seek};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::paths::{Root, open_regular};
+use crate::{DataError, Place};
+
+/// The largest width and height that is decoded.
+pub const MAX_SIDE: u32 = 8192;
+/// The most memory that decoding one image may take, and the largest file that is read.
+pub const MAX_BYTES: u64 = 256 << 20;
+/// What decoded images of one [`ImageProcessor`] may take in memory before further ones are decoded again.
+const CACHE_BYTES: usize = 512 << 20;
+
+/// How the bytes of a raw image are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// One byte a pixel.
+    Grey,
+    /// All red bytes, then all green, then all blue.
+    PlanarRgb,
+}
+
+/// Where an image comes from. It is cheap to clone; nothing is read before [`ImageSource::decode`].
+#[derive(Clone, Debug)]
+pub enum ImageSource {
+    /// A file that the user named.
+    File(PathBuf),
+    /// A file that a dataset names; it must lie in the dataset's folder.
+    Listed {
+        /// The dataset's folder.
+        root: Arc<Root>,
+        /// Path in that folder.
+        relative: String,
+        /// The manifest's line that names it.
+        named_by: Option<Place>,
+    },
+    /// A PNG or JPEG in the binary.
+    Embedded {
+        /// What to call it.
+        name: String,
+        /// The encoded file.
+        bytes: &'static [u8],
+    },
+    /// Pixels within a larger file.
+    Pixels {
+        /// What to call it.
+        name: String,
+        /// The file's content.
+        file: Arc<[u8]>,
+        /// Where the image starts.
+        offset: usize,
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// How its bytes are laid out.
+        layout: Layout,
+    },
+}
+
+impl ImageSource {
+    /// What errors call it; unique within a process.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Listed { root, relative, .. } => root.shown(relative),
+            Self::Embedded { name, .. } | Self::Pixels { name, .. } => name.clone(),
+        }
+    }
+
+    /// The pixels.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Image`], naming the file and the manifest's line, if the file is missing, not a PNG or JPEG,
+    /// damaged, without pixels, larger than [`MAX_SIDE`] on a side, or would take more than [`MAX_BYTES`].
+    pub fn decode(&self) -> Result<RgbImage, DataError> {
+        match self {
+            Self::File(path) => open_image(path).and_then(|file| decode(BufReader::new(file))),
+            Self::Listed { root, relative, .. } => root
+                .resolve(relative)
+                .and_then(|path| open_image(&path))
+                .and_then(|file| decode(BufReader::new(file))),
+            Self::Embedded { bytes, .. } => decode(Cursor::new(bytes)),
+            Self::Pixels {
+                file,
+                offset,
+                width,
+                height,
+                layout,
+                ..
+            } => unpack(file, *offset, *width, *height, *layout),
+        }
+        .map_err(|reason| self.error(reason))
+    }
+
+    /// The length of the encoded file, and so whether it may be opened at all; nothing is decoded.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Image`] as for [`ImageSource::decode`].
+    pub(crate) fn length(&self) -> Result<u64, DataError> {
+        let length = |path: &Path| open_image(path)?.metadata().map_err(|e| e.to_string());
+        match self {
+            Self::File(path) => length(path).map(|metadata| metadata.len()),
+            Self::Listed { root, relative, .. } => root
+                .resolve(relative)
+                .and_then(|path| length(&path))
+                .map(|metadata| metadata.len()),
+            Self::Embedded { bytes, .. } => Ok(bytes.len() as u64),
+            Self::Pixels { file, .. } => Ok(file.len() as u64),
+        }
+        .map_err(|reason| self.error(reason))
+    }
+
+    fn error(&self, reason: String) -> DataError {
+        DataError::Image {
+            image: self.name(),
+            named_by: match self {
+                Self::Listed { named_by, .. } => named_by.clone(),
+                _ => None,
+            },
+            reason,
+            remedy: "replace it by a sound PNG or JPEG in the dataset's folder, or remove it",
+        }
+    }
+}
+
+fn open_image(path: &Path) -> Result<File, String> {
+    let file = open_regular(path).map_err(|error| error.to_string())?;
+    let length = file.metadata().map_err(|error| error.to_string())?.len();
+    match length {
+        0 => Err("the file is empty".into()),
+        1..=MAX_BYTES => Ok(file),
+        _ => Err(format!(
+            "the file has {length} bytes; the limit is {MAX_BYTES}"
+        )),
+    }
+}
+
+fn decode(encoded: impl BufRead + Seek) -> Result<RgbImage, String> {
+    let mut reader = ImageReader::new(encoded)
+        .with_guessed_format()
+        .map_err(|error| error.to_string())?;
+    let format = reader.format().ok_or("not a PNG or JPEG image")?;
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_BYTES);
+    reader.limits(limits);
+    let decoder = reader.into_decoder().map_err(|error| error.to_string())?;
+
+    let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err(format!("the image has no pixels: {width} x {height}"));
+    }
+    if width > MAX_SIDE || height > MAX_SIDE {
+        return Err(format!(
+            "the image has {width} x {height} pixels; the limit is {MAX_SIDE} a side"
+        ));
+    }
+    // Beside its output a progressive JPEG keeps 16-bit coefficients; other depths and colours are converted.
+    let output = decoder.total_bytes();
+    let extra = match format {
+        ImageFormat::Jpeg => 2 * output,
+        _ if decoder.color_type() == image::ColorType::Rgb8 => 0,
+        _ => u64::from(width) * u64::from(height) * 3,
+    };
+    if output + extra > MAX_BYTES {
+        return Err(format!(
+            "decoding {width} x {height} pixels would take {} bytes; the limit is {MAX_BYTES}",
+            output + extra
+        ));
+    }
+    DynamicImage::from_decoder(decoder)
+        .map(DynamicImage::into_rgb8)
+        .map_err(|error| error.to_string())
+}
+
+fn unpack(
+    file: &[u8],
+    offset: usize,
+    width: u32,
+    height: u32,
+    layout: Layout,
+) -> Result<RgbImage, String> {
+    let area = width as usize * height as usize;
+    let length = match layout {
+        Layout::Grey => area,
+        Layout::PlanarRgb => 3 * area,
+    };
+    let bytes = file
+        .get(offset..offset + length)
+        .ok_or("the file ends within the image")?;
+    let pixels = match layout {
+        Layout::Grey => bytes.iter().flat_map(|&grey| [grey; 3]).collect(),
+        Layout::PlanarRgb => (0..area)
+            .flat_map(|i| [bytes[i], bytes[area + i], bytes[2 * area + i]])
+            .collect(),
+    };
+    RgbImage::from_raw(width, height, pixels).ok_or_else(|| "the image has no pixels".into())
+}
+
+/// How images become numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImageConfig {
+    /// Height and width in pixels that every image is resized to.
+    pub size: usize,
+    /// Mean of red, green and blue that is subtracted, on a scale of 0 to 1.
+    pub mean: [f32; 3],
+    /// Standard deviation of red, green and blue that is divided by, on a scale of 0 to 1.
+    pub std: [f32; 3],
+}
+
+impl ImageConfig {
+    /// Images of `size` x `size` pixels, scaled to [-1, 1].
+    pub fn symmetric(size: usize) -> Self {
+        Self {
+            size,
+            mean: [0.5; 3],
+            std: [0.5; 3],
+        }
+    }
+
+    /// Images of `size` x `size` pixels, normalised by the statistics of ImageNet, as most published vision
+    /// models expect.
+    pub fn imagenet(size: usize) -> Self {
+        Self {
+            size,
+            mean: [0.485, 0.456, 0.406],
+            std: [0.229, 0.224, 0.225],
+        }
+    }
+}
+
+/// Decodes, resizes and normalises images, and remembers the resized ones as long as they are few.
+pub struct ImageProcessor {
+    config: ImageConfig,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Default)]
+struct Cache {
+    images: HashMap<String, Arc<RgbImage>>,
+    bytes: usize,
+}
+
+impl ImageProcessor {
+    /// A processor for `config`.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Setting`] if the size is 0 or above [`MAX_SIDE`], or a standard deviation is not positive.
+    pub fn new(config: &ImageConfig) -> Result<Self, DataError> {
+        if config.size == 0 || config.size > MAX_SIDE as usize {
+            return Err(DataError::Setting {
+                setting: "size",
+                value: config.size.to_string(),
+                reason: format!("an image has 1 to {MAX_SIDE} pixels a side"),
+            });
+        }
+        if !config.std.iter().all(|&std| std > 0.0 && std.is_finite()) {
+            return Err(DataError::Setting {
+                setting: "std",
+                value: format!("{:?}", config.std),
+                reason: "each of the three must be positive".into(),
+            });
+        }
+        Ok(Self {
+            config: config.clone(),
+            cache: Mutex::default(),
+        })
+    }
+
+    /// Height and width of every processed image.
+    pub fn size(&self) -> usize {
+        self.config.size
+    }
+
+    /// The image, resized to `size` x `size` by bilinear interpolation with anti-aliasing. The whole image is
+    /// kept, whatever its aspect ratio: a question may be about its border.
+    ///
+    /// # Errors
+    ///
+    /// As [`ImageSource::decode`].
+    pub fn resized(&self, source: &ImageSource) -> Result<Arc<RgbImage>, DataError> {
+        let name = source.name();
+        if let Some(image) = self.lock().images.get(&name) {
+            return Ok(image.clone());
+        }
+        // Decoding happens outside the lock: several workers may decode at once.
+        let side = self.config.size as u32;
+        let mut image = source.decode()?;
+        if image.dimensions() != (side, side) {
+            image = imageops::resize(&image, side, side, FilterType::Triangle);
+        }
+        let image = Arc::new(image);
+        let mut cache = self.lock();
+        let bytes = image.as_raw().len() + name.len();
+        if cache.bytes + bytes <= CACHE_BYTES && !cache.images.contains_key(&name) {
+            cache.bytes += bytes;
+            cache.images.insert(name, image.clone());
+        }
+        Ok(image)
+    }
+
+    /// Appends the image to `out` as [3, height, width], normalised: (x / 255 - mean) / std.
+    pub fn normalise(&self, image: &RgbImage, out: &mut Vec<f32>) {
+        for channel in 0..3 {
+            let scale = 1.0 / (255.0 * self.config.std[channel]);
+            let shift = self.config.mean[channel] / self.config.std[channel];
+            out.extend(
+                image
+                    .as_raw()
+                    .iter()
+                    .skip(channel)
+                    .step_by(3)
+                    .map(|&value| f32::from(value) * scale - shift),
+            );
+        }
+    }
+
+    /// A panic while the lock was held cannot leave the map half changed: it is used further.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,45 @@
+//! Data for Crucible: formats, the catalogue with its embedded dataset, images, tokenization, batches, loaders.
+//!
+//! From a name or a path to batches:
+//! [`open_vqa`] gives [`VqaData`], whose splits are Burn datasets of [`VqaSample`]s. A [`Tokenizer`] trained on the
+//! training split and an [`ImageProcessor`] go into a [`VqaCollate`], and that into a [`TrainLoader`] and an
+//! [`EvalLoader`], which are Burn `DataLoader`s of [`VqaBatch`]es. Classification goes the same way from
+//! [`open_images`] through [`ImageCollate`] to [`ImageBatch`]es.
+
+mod augment;
+mod batch;
+mod catalogue;
+mod describe;
+mod easy_vqa;
+mod error;
+mod facts;
+mod formats;
+mod images;
+mod loader;
+mod order;
+mod paths;
+mod prefetch;
+mod sample;
+mod split;
+mod tokenizer;
+
+pub use augment::{AugmentConfig, Draw};
+pub use batch::{
+    Blank, Collate, Drawn, ImageBatch, ImageCollate, ImageHost, VqaBatch, VqaCollate, VqaHost,
+};
+pub use catalogue::{Entry, entries, open_captions, open_images, open_text, open_vqa};
+pub use describe::{Description, SplitCounts, describe};
+pub use easy_vqa::HELD_OUT;
+pub use error::{DataError, Place};
+pub use facts::{COLOURS, Pair, SHAPES, possible_pairs};
+pub use formats::Kind;
+pub use images::{ImageConfig, ImageProcessor, ImageSource, Layout, MAX_BYTES, MAX_SIDE};
+pub use loader::{EvalLoader, LoaderConfig, TrainLoader};
+pub use order::permutation;
+pub use paths::Root;
+pub use sample::{
+    CaptionData, CaptionSample, ImageData, LabelledImage, Question, Samples, TextData, VqaData,
+    VqaSample,
+};
+pub use split::{Split, fraction};
+pub use tokenizer::{CLS, MASK, PAD, SEP, Tokenizer, TokenizerConfig, UNK, Vocabulary};

@@ -1,0 +1,258 @@
+//! Loaders: batches in a fixed order, prepared ahead by worker threads.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use burn::data::dataloader::{DataLoader, DataLoaderIterator};
+use burn::prelude::Device;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::order::Order;
+use crate::prefetch::{Counter, Prefetch};
+use crate::{Collate, DataError, Samples};
+
+/// How batches are prepared. Workers and prefetch change speed and memory, never a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoaderConfig {
+    /// Samples in a batch; in visual question answering a sample is an image with all its questions.
+    pub batch_size: usize,
+    /// Threads that decode, augment and tokenise while the model trains.
+    pub workers: usize,
+    /// Batches that each worker prepares ahead.
+    pub prefetch: usize,
+}
+
+impl LoaderConfig {
+    /// One worker that keeps two batches ready.
+    pub fn new(batch_size: usize) -> Self {
+        Self {
+            batch_size,
+            workers: 1,
+            prefetch: 2,
+        }
+    }
+
+    fn check(&self) -> Result<(), DataError> {
+        let settings = [
+            ("batch_size", self.batch_size),
+            ("workers", self.workers),
+            ("prefetch", self.prefetch),
+        ];
+        match settings.into_iter().find(|(_, value)| *value == 0) {
+            None => Ok(()),
+            Some((setting, _)) => Err(DataError::Setting {
+                setting,
+                value: "0".into(),
+                reason: "expected at least 1".into(),
+            }),
+        }
+    }
+}
+
+/// What both loaders share.
+pub(crate) struct Source<C: Collate> {
+    pub samples: Samples<C::Sample>,
+    pub collate: Arc<C>,
+    pub config: LoaderConfig,
+    pub device: Device,
+}
+
+impl<C: Collate> Clone for Source<C> {
+    fn clone(&self) -> Self {
+        Self {
+            samples: self.samples.clone(),
+            collate: self.collate.clone(),
+            config: self.config.clone(),
+            device: self.device.clone(),
+        }
+    }
+}
+
+impl<C: Collate> Source<C> {
+    fn new(
+        samples: Samples<C::Sample>,
+        collate: Arc<C>,
+        config: &LoaderConfig,
+        device: &Device,
+    ) -> Result<Self, DataError> {
+        config.check()?;
+        if samples.is_empty() || samples.len() > u32::MAX as usize {
+            return Err(DataError::Setting {
+                setting: "samples",
+                value: samples.len().to_string(),
+                reason: format!("a split that is loaded has 1 to {} samples", u32::MAX),
+            });
+        }
+        Ok(Self {
+            samples,
+            collate,
+            config: config.clone(),
+            device: device.clone(),
+        })
+    }
+
+    fn on(&self, device: &Device) -> Self {
+        Self {
+            device: device.clone(),
+            ..self.clone()
+        }
+    }
+}
+
+/// The training loader. **One item is one step**, and the loader holds all steps of a run: epochs follow one another
+/// without a seam, each a permutation of (seed, epoch), and step s takes the samples at s * batch_size onwards.
+/// So a batch, its augmentation included, depends on (seed, step) alone, and `slice(start, end)` resumes exactly.
+pub struct TrainLoader<C: Collate> {
+    source: Source<C>,
+    seed: u64,
+    steps: Range<usize>,
+}
+
+impl<C: Collate> TrainLoader<C> {
+    /// A loader of `steps` steps.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Setting`] if the split is empty or a setting is 0.
+    pub fn new(
+        samples: Samples<C::Sample>,
+        collate: Arc<C>,
+        config: &LoaderConfig,
+        seed: u64,
+        steps: usize,
+        device: &Device,
+    ) -> Result<Self, DataError> {
+        Ok(Self {
+            source: Source::new(samples, collate, config, device)?,
+            seed,
+            steps: 0..steps,
+        })
+    }
+
+    /// How many steps go through the training split once; rarely a whole number.
+    pub fn steps_per_epoch(&self) -> f64 {
+        self.source.samples.len() as f64 / self.source.config.batch_size as f64
+    }
+}
+
+impl<C: Collate> DataLoader<C::Batch> for TrainLoader<C> {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<C::Batch> + 'a> {
+        let (batch_size, len) = (self.source.config.batch_size, self.source.samples.len());
+        let seed = self.seed;
+        let plan = move || {
+            let mut order = Order::new(seed, len as u32);
+            move |step: usize| {
+                let first = step as u64 * batch_size as u64;
+                (first..first + batch_size as u64)
+                    .map(|position| order.at(position))
+                    .map(|draw| (draw.index, Some(draw)))
+                    .collect()
+            }
+        };
+        let counter = Counter {
+            per_batch: 1,
+            total: self.steps.len(),
+            unit: "steps",
+        };
+        Box::new(Prefetch::start(
+            &self.source,
+            self.steps.clone(),
+            plan,
+            counter,
+        ))
+    }
+
+    fn num_items(&self) -> usize {
+        self.steps.len()
+    }
+
+    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<C::Batch>> {
+        Arc::new(Self {
+            source: self.source.on(device),
+            steps: self.steps.clone(),
+            ..*self
+        })
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<C::Batch>> {
+        Arc::new(Self {
+            source: self.source.clone(),
+            steps: within(&self.steps, start, end),
+            ..*self
+        })
+    }
+}
+
+/// The evaluation loader: every sample once, in the dataset's order, without augmentation. Items are samples.
+pub struct EvalLoader<C: Collate> {
+    source: Source<C>,
+    range: Range<usize>,
+}
+
+impl<C: Collate> EvalLoader<C> {
+    /// A loader of all samples.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Setting`] if the split is empty or a setting is 0.
+    pub fn new(
+        samples: Samples<C::Sample>,
+        collate: Arc<C>,
+        config: &LoaderConfig,
+        device: &Device,
+    ) -> Result<Self, DataError> {
+        let range = 0..samples.len();
+        Ok(Self {
+            source: Source::new(samples, collate, config, device)?,
+            range,
+        })
+    }
+}
+
+impl<C: Collate> DataLoader<C::Batch> for EvalLoader<C> {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<C::Batch> + 'a> {
+        let (batch_size, range) = (self.source.config.batch_size, self.range.clone());
+        let batches = 0..range.len().div_ceil(batch_size);
+        let plan = move || {
+            let Range { start, end } = range.clone();
+            move |batch: usize| {
+                let first = start + batch * batch_size;
+                (first..end.min(first + batch_size))
+                    .map(|index| (index, None))
+                    .collect()
+            }
+        };
+        let counter = Counter {
+            per_batch: batch_size,
+            total: self.range.len(),
+            unit: "samples",
+        };
+        Box::new(Prefetch::start(&self.source, batches, plan, counter))
+    }
+
+    fn num_items(&self) -> usize {
+        self.range.len()
+    }
+
+    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<C::Batch>> {
+        Arc::new(Self {
+            source: self.source.on(device),
+            range: self.range.clone(),
+        })
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<C::Batch>> {
+        Arc::new(Self {
+            source: self.source.clone(),
+            range: within(&self.range, start, end),
+        })
+    }
+}
+
+/// The part of a range that starts `start` and ends `end` after its start, as far as it reaches.
+fn within(range: &Range<usize>, start: usize, end: usize) -> Range<usize> {
+    let end = range.end.min(range.start.saturating_add(end));
+    end.min(range.start.saturating_add(start))..end
+}
