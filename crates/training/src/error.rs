@@ -1,0 +1,220 @@
+//! The one error type of this crate, and the exit code each kind of failure deserves.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Where a configured value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A line of a configuration file.
+    File {
+        /// The file, as the user named it.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+    },
+    /// One `--set` on the command line, as it was typed.
+    Set(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Origin::Set(text) => write!(f, "--set {text}"),
+        }
+    }
+}
+
+/// What can go wrong between the command line and the last step.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The request cannot be met as asked.
+    #[error("{0}")]
+    Usage(String),
+
+    /// A recipe, preset, dataset, backend, ... that does not exist.
+    #[error("unknown {kind} `{name}`{}", hint(.suggestion, .valid))]
+    UnknownName {
+        /// What was looked for: `recipe`, `preset`, `dataset`, `backend`, ...
+        kind: &'static str,
+        /// The name as given.
+        name: String,
+        /// The nearest valid name.
+        suggestion: Option<String>,
+        /// Every valid name.
+        valid: Vec<String>,
+    },
+
+    /// A configuration key that the recipe does not have.
+    #[error("{at}: unknown key `{key}`{}", hint(.suggestion, .valid))]
+    UnknownKey {
+        /// Where it was written.
+        at: Origin,
+        /// The dotted key as given.
+        key: String,
+        /// The nearest valid key, dotted.
+        suggestion: Option<String>,
+        /// The valid keys of that table.
+        valid: Vec<String>,
+    },
+
+    /// A word that is none of the words the key accepts.
+    #[error("{at}: `{key}` cannot be `{value}`{}", hint(.suggestion, .valid))]
+    UnknownVariant {
+        /// Where it was written.
+        at: Origin,
+        /// The dotted key.
+        key: String,
+        /// The word as given.
+        value: String,
+        /// The nearest valid word.
+        suggestion: Option<String>,
+        /// Every valid word.
+        valid: Vec<String>,
+    },
+
+    /// A value of another type, or outside the range of the key.
+    #[error("{at}: `{key}` must be {expected}, not {found}")]
+    WrongType {
+        /// Where it was written.
+        at: Origin,
+        /// The dotted key.
+        key: String,
+        /// What the key accepts: `an integer of at least 1`.
+        expected: String,
+        /// What was given: ``the string `ten` ``.
+        found: String,
+    },
+
+    /// A file or a `--set` that is not TOML, or not an assignment.
+    #[error("{at}: {reason}")]
+    Syntax {
+        /// Where it was written.
+        at: Origin,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A data set that cannot be read; the error itself names file, line and remedy.
+    #[error("{0}")]
+    Data(#[source] Box<dyn std::error::Error + Send + Sync>),
+
+    /// A directory that holds no run, or a run that does not match what was asked.
+    #[error("{}: {reason}", path.display())]
+    Run {
+        /// The run directory.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+
+    /// A checkpoint that could not be written or read.
+    #[error("checkpoint {}: {reason}", path.display())]
+    Checkpoint {
+        /// The checkpoint or its directory.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+
+    /// The file system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// The verb: `write`, `read`, `create`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+
+    /// A loss, a metric or a gradient that is no longer a number; nothing was updated with it.
+    #[error(
+        "step {step}: {split} {name} is {value}; lower `learning_rate`, raise `warmup_steps`, or look at the data"
+    )]
+    NonFinite {
+        /// The step that computed it.
+        step: usize,
+        /// `train` or `valid`.
+        split: &'static str,
+        /// `loss`, `grad_norm`, ...
+        name: String,
+        /// `NaN`, `inf`, `-inf`.
+        value: f64,
+    },
+
+    /// Stopped on request; the state was saved.
+    #[error("interrupted at step {step}; continue with --resume --out {}", run.display())]
+    Interrupted {
+        /// The last finished step, which is also the saved one.
+        step: usize,
+        /// The run directory.
+        run: PathBuf,
+    },
+
+    /// The backend failed, or Burn's own training loop did.
+    #[error("{0}")]
+    Backend(String),
+}
+
+impl Error {
+    /// The process exit code: 2 for wrong usage, configuration or data, 130 for an interruption, 1 otherwise.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            Error::Usage(_)
+            | Error::UnknownName { .. }
+            | Error::UnknownKey { .. }
+            | Error::UnknownVariant { .. }
+            | Error::WrongType { .. }
+            | Error::Syntax { .. }
+            | Error::Data(_)
+            | Error::Run { .. } => 2,
+            Error::Interrupted { .. } => 130,
+            Error::Checkpoint { .. }
+            | Error::Io { .. }
+            | Error::NonFinite { .. }
+            | Error::Backend(_) => 1,
+        }
+    }
+
+    /// Wraps the error of a data set.
+    pub fn data(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Error::Data(Box::new(error))
+    }
+
+    /// An unknown `kind` of thing called `name`, with the nearest of the `valid` names.
+    pub fn unknown<'a>(
+        kind: &'static str,
+        name: &str,
+        valid: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let valid: Vec<&str> = valid.into_iter().collect();
+        Error::UnknownName {
+            kind,
+            name: name.to_string(),
+            suggestion: crate::suggest(name, valid.iter().copied()).map(str::to_string),
+            valid: valid.into_iter().map(str::to_string).collect(),
+        }
+    }
+
+    /// For `map_err` on file operations.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Error::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+/// The tail of a message about a name: the nearest one, then all of them.
+fn hint(suggestion: &Option<String>, valid: &[String]) -> String {
+    let nearest = suggestion
+        .as_ref()
+        .map(|name| format!("; did you mean `{name}`?"))
+        .unwrap_or_default();
+    format!("{nearest} (valid: {})", valid.join(", "))
+}

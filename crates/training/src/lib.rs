@@ -1,0 +1,50 @@
+//! Everything between a recipe and Burn's `Learner`: strict configuration, the run directory, seeds,
+//! the optimizer and its schedule, one training strategy that counts steps, checkpoints that are
+//! whole or absent, metrics and progress.
+//!
+//! A recipe implements [`Recipe`], builds its loaders and its model, and calls [`fit`]. The binary
+//! holds the recipes as [`AnyRecipe`] and knows nothing of their types.
+//!
+//! | module | one idea |
+//! |---|---|
+//! | [`config`] | preset, file and `--set` merge into one checked table |
+//! | [`recipe`] | what a recipe is, and its erased form |
+//! | [`run`] | one run: device, seed, directory; `run.json` |
+//! | [`run_dir`] | files that are written whole or not at all |
+//! | [`optimizer`] | AdamW, what decays, global-norm clipping |
+//! | [`schedule`] | linear warmup, cosine, floor |
+//! | [`mod@fit`] | the one way to train a model |
+//! | [`checkpoint`] | sets of model, optimizer, schedule and state |
+//! | [`observe`] | what a step tells the log |
+//! | [`metrics`] | `metrics.jsonl` |
+//! | [`progress`] | the bar on a terminal, lines elsewhere |
+//! | [`signals`] | Ctrl-C saves and leaves |
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod checkpoint;
+pub mod config;
+mod error;
+pub mod fit;
+pub mod metrics;
+pub mod observe;
+pub mod optimizer;
+pub mod progress;
+pub mod recipe;
+pub mod run;
+pub mod run_dir;
+pub mod schedule;
+pub mod seeds;
+pub mod signals;
+mod silent;
+mod strategy;
+mod suggest;
+
+pub use error::{Error, Origin};
+pub use fit::{Fitted, TrainingConfig, fit};
+pub use observe::{ClassificationOutput, Observe, Scalar};
+pub use recipe::{AnyRecipe, Outcome, Prediction, Preset, Recipe, Resolved};
+pub use run::{Run, RunRecord};
+pub use run_dir::RunDir;
+pub use suggest::suggest;

@@ -1,0 +1,121 @@
+//! `metrics.jsonl`: one value a line, at full precision.
+
+use crate::{Error, Observe, RunDir, Scalar, run_dir};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricLine {
+    /// Steps taken when it was measured.
+    pub step: usize,
+    /// The same in epochs.
+    pub epoch: f64,
+    /// `train` or `valid`.
+    pub split: String,
+    /// `loss`, `accuracy`, `learning_rate`, `grad_norm`, ...
+    pub name: String,
+    /// The value.
+    pub value: f64,
+}
+
+/// The lines of a run, for a report.
+///
+/// # Errors
+///
+/// [`Error::Run`] when there are none, or a line is broken.
+pub fn read(dir: &RunDir) -> Result<Vec<MetricLine>, Error> {
+    dir.read_json_lines(run_dir::METRICS)
+}
+
+/// The file, open for appending.
+pub(crate) struct MetricsLog {
+    path: PathBuf,
+    file: File,
+    steps_per_epoch: f64,
+}
+
+impl MetricsLog {
+    /// Opens the log at `step`. What an interrupted process wrote after that step, which will be
+    /// computed again, goes, as does a line it did not finish; every (step, split, name) stays unique.
+    pub(crate) fn open(dir: &RunDir, step: usize, steps_per_epoch: f64) -> Result<Self, Error> {
+        let path = dir.file(run_dir::METRICS);
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            result => result.map_err(Error::io("read", &path))?,
+        };
+        let kept = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<MetricLine>(line).ok())
+            .filter(|line| line.step <= step);
+        let kept: Vec<MetricLine> = if step == 0 {
+            Vec::new()
+        } else {
+            kept.collect()
+        };
+        dir.write_json_lines(run_dir::METRICS, kept)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(Error::io("write", &path))?;
+        Ok(Self {
+            path,
+            file,
+            steps_per_epoch,
+        })
+    }
+
+    /// Appends the values of one split at one step, in one write.
+    pub(crate) fn append(
+        &mut self,
+        step: usize,
+        split: &str,
+        values: &[(&str, f64)],
+    ) -> Result<(), Error> {
+        let mut text = Vec::new();
+        for (name, value) in values {
+            let line = MetricLine {
+                step,
+                epoch: step as f64 / self.steps_per_epoch,
+                split: split.to_string(),
+                name: name.to_string(),
+                value: *value,
+            };
+            serde_json::to_writer(&mut text, &line)
+                .map_err(|error| Error::io("write", &self.path)(error.into()))?;
+            text.push(b'\n');
+        }
+        self.file
+            .write_all(&text)
+            .map_err(Error::io("write", &self.path))
+    }
+}
+
+/// Weighted means over the batches of a split.
+#[derive(Default)]
+pub struct Means {
+    sums: BTreeMap<&'static str, (f64, f64)>,
+}
+
+impl Means {
+    /// Adds what one batch observed.
+    pub fn add(&mut self, output: &impl Observe) {
+        for Scalar { name, sum, weight } in output.observe() {
+            let entry = self.sums.entry(name).or_default();
+            entry.0 += sum;
+            entry.1 += weight;
+        }
+    }
+
+    /// The means by name. A name of weight zero has none.
+    pub fn means(&self) -> BTreeMap<String, f64> {
+        self.sums
+            .iter()
+            .filter(|(_, (_, weight))| *weight > 0.0)
+            .map(|(name, (sum, weight))| (name.to_string(), sum / weight))
+            .collect()
+    }
+}

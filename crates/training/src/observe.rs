@@ -1,0 +1,89 @@
+//! What one step tells the log and the progress bar.
+
+use burn::tensor::{ExecutionError, Int, Tensor};
+use burn::train::ItemLazy;
+
+/// A value measured on one batch, as the sum over what it was measured on, so that batches of any
+/// size add up to an exact mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scalar {
+    /// `loss`, `accuracy`, ...
+    pub name: &'static str,
+    /// Sum over the samples.
+    pub sum: f64,
+    /// Number of samples. The weight of `loss` is the batch's sample count in the progress bar.
+    pub weight: f64,
+}
+
+impl Scalar {
+    /// A value that is already the mean over `weight` samples.
+    pub fn mean(name: &'static str, mean: f64, weight: f64) -> Self {
+        Self {
+            name,
+            sum: mean * weight,
+            weight,
+        }
+    }
+
+    /// The mean.
+    pub fn value(&self) -> f64 {
+        self.sum / self.weight
+    }
+}
+
+/// The output of a training or validation step that can be logged.
+pub trait Observe {
+    /// The values of this batch; `loss` should be among them.
+    ///
+    /// It reads from the device, and is called once a step: reading two scalars costs far less than the
+    /// step, and lets a loss that is no longer a number be caught before it reaches the weights.
+    fn observe(&self) -> Vec<Scalar>;
+}
+
+/// The output of any model that classifies: loss and accuracy.
+#[derive(Clone, Debug)]
+pub struct ClassificationOutput {
+    /// Mean loss over the samples, `[1]`.
+    pub loss: Tensor<1>,
+    /// `[samples, classes]`.
+    pub logits: Tensor<2>,
+    /// Index of the right class, `[samples]`.
+    pub targets: Tensor<1, Int>,
+}
+
+impl ItemLazy for ClassificationOutput {
+    fn sync(self) -> Result<Self, ExecutionError> {
+        self.loss.device().flush()?;
+        Ok(Self {
+            loss: self.loss.without_autodiff(),
+            logits: self.logits.without_autodiff(),
+            targets: self.targets.without_autodiff(),
+        })
+    }
+}
+
+impl Observe for ClassificationOutput {
+    fn observe(&self) -> Vec<Scalar> {
+        let [samples] = self.targets.dims();
+        let predicted = self
+            .logits
+            .clone()
+            .without_autodiff()
+            .argmax(1)
+            .squeeze_dim::<1>(1);
+        let right = predicted
+            .equal(self.targets.clone().without_autodiff())
+            .int()
+            .sum();
+        let loss: f64 = self.loss.clone().without_autodiff().into_scalar();
+        let right: i64 = right.into_scalar();
+        vec![
+            Scalar::mean("loss", loss, samples as f64),
+            Scalar {
+                name: "accuracy",
+                sum: right as f64,
+                weight: samples as f64,
+            },
+        ]
+    }
+}

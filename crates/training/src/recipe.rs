@@ -1,0 +1,294 @@
+//! What a recipe is, and the form in which the binary holds many of them.
+
+use crate::{Error, Run, config, run_dir};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use toml::Table;
+
+/// A named starting point of a recipe's configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Preset {
+    /// `smoke`, `quick`, `full`, ...
+    pub name: &'static str,
+    /// What it is for, in a line.
+    pub about: &'static str,
+    /// Time to expect, and on what.
+    pub time: &'static str,
+    /// Score to expect.
+    pub score: &'static str,
+}
+
+/// One answer of a model to one test item.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// The item, as its data set names it.
+    pub id: String,
+    /// The right answer.
+    pub target: String,
+    /// The model's answer.
+    pub prediction: String,
+    /// The model's confidence in it, or the item's score.
+    pub score: f64,
+}
+
+/// What a training or an evaluation came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Test metrics: `accuracy`, `loss`, ...
+    pub metrics: BTreeMap<String, f64>,
+    /// One row per test item.
+    pub predictions: Vec<Prediction>,
+    /// Parameters of the model.
+    pub parameters: usize,
+    /// Steps taken.
+    pub steps: usize,
+    /// Wall-clock seconds of training.
+    pub seconds: f64,
+    /// SHA-256 of the data.
+    pub data_digest: String,
+}
+
+/// `result.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// Name of the recipe.
+    pub recipe: String,
+    /// Preset the configuration started from.
+    pub preset: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Backend it ran on.
+    pub backend: String,
+    /// Steps taken.
+    pub steps: usize,
+    /// Wall-clock seconds of training.
+    pub seconds: f64,
+    /// Most memory the process ever held; `null` where the system does not tell.
+    pub peak_rss_bytes: Option<u64>,
+    /// Parameters of the model.
+    pub parameters: usize,
+    /// SHA-256 of the data.
+    pub data_digest: String,
+    /// Rows of `predictions.jsonl`, which these metrics were computed from.
+    pub predictions: usize,
+    /// Test metrics.
+    pub test: BTreeMap<String, f64>,
+}
+
+/// A configuration after presets, file and `--set`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    /// Every key with its value.
+    pub table: Table,
+    /// The same as TOML with the doc comment of every key; parses back to `table`.
+    pub commented: String,
+}
+
+/// A recipe: one file that reads top to bottom, from configuration to score.
+pub trait Recipe: Sync {
+    /// The name on the command line.
+    const NAME: &'static str;
+    /// What it does, in a line.
+    const ABOUT: &'static str;
+    /// Its presets; `smoke`, `quick` and `full` at least.
+    const PRESETS: &'static [Preset];
+    /// Its whole configuration. Every field has a doc comment and none is an `Option`.
+    type Config: Serialize + DeserializeOwned + JsonSchema;
+
+    /// The configuration of `preset`, which is one of [`PRESETS`](Self::PRESETS). `choices` is what the
+    /// user asked for, merged but unchecked; see [`config::choice`].
+    fn preset(preset: &str, choices: &Table) -> Self::Config;
+
+    /// Trains, then evaluates on the test split.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`fit`](crate::fit()) and of the data.
+    fn train(config: &Self::Config, run: &Run) -> Result<Outcome, Error>;
+
+    /// Evaluates the newest checkpoint of a run on `split` of `data` (empty: the run's own data).
+    ///
+    /// # Errors
+    ///
+    /// Those of the checkpoint and of the data.
+    fn evaluate(
+        config: &Self::Config,
+        run: &Run,
+        data: &str,
+        split: &str,
+    ) -> Result<Outcome, Error>;
+
+    /// Answers a question about an image: the likeliest answers with their probabilities, best first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] in a recipe whose model answers no questions.
+    fn ask(
+        _config: &Self::Config,
+        _run: &Run,
+        _image: &Path,
+        _question: &str,
+    ) -> Result<Vec<(String, f64)>, Error> {
+        Err(Error::Usage(format!(
+            "a model of the recipe `{}` cannot answer questions",
+            Self::NAME
+        )))
+    }
+}
+
+/// A [`Recipe`] without its types. Implemented for every recipe; the binary holds
+/// `const RECIPES: &[&dyn AnyRecipe]`.
+pub trait AnyRecipe: Sync {
+    /// The name on the command line.
+    fn name(&self) -> &'static str;
+    /// What it does, in a line.
+    fn about(&self) -> &'static str;
+    /// Its presets.
+    fn presets(&self) -> &'static [Preset];
+
+    /// Resolves the configuration, see [`config::resolve`]; opens no data.
+    ///
+    /// # Errors
+    ///
+    /// Exit code 2: an unknown preset or key, a value that does not fit.
+    fn resolve(
+        &self,
+        preset: &str,
+        file: Option<&Path>,
+        sets: &[String],
+    ) -> Result<Resolved, Error>;
+
+    /// Trains and writes `predictions.jsonl` and `result.json`. [`Run::start`] comes first.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Recipe::train`] and of writing.
+    fn train(&self, config: &Table, run: &Run) -> Result<Outcome, Error>;
+
+    /// Evaluates a run, see [`Recipe::evaluate`]; writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Recipe::evaluate`].
+    fn evaluate(
+        &self,
+        config: &Table,
+        run: &Run,
+        data: &str,
+        split: &str,
+    ) -> Result<Outcome, Error>;
+
+    /// Answers a question, see [`Recipe::ask`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Recipe::ask`].
+    fn ask(
+        &self,
+        config: &Table,
+        run: &Run,
+        image: &Path,
+        question: &str,
+    ) -> Result<Vec<(String, f64)>, Error>;
+}
+
+impl<R: Recipe> AnyRecipe for R {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+
+    fn about(&self) -> &'static str {
+        R::ABOUT
+    }
+
+    fn presets(&self) -> &'static [Preset] {
+        R::PRESETS
+    }
+
+    fn resolve(
+        &self,
+        preset: &str,
+        file: Option<&Path>,
+        sets: &[String],
+    ) -> Result<Resolved, Error> {
+        let names = || R::PRESETS.iter().map(|preset| preset.name);
+        if !names().any(|name| name == preset) {
+            return Err(Error::unknown("preset", preset, names()));
+        }
+        config::resolve(|choices| R::preset(preset, choices), file, sets)
+    }
+
+    fn train(&self, config: &Table, run: &Run) -> Result<Outcome, Error> {
+        let outcome = R::train(&config::read(config)?, run)?;
+        write_result(run, &outcome)?;
+        Ok(outcome)
+    }
+
+    fn evaluate(
+        &self,
+        config: &Table,
+        run: &Run,
+        data: &str,
+        split: &str,
+    ) -> Result<Outcome, Error> {
+        R::evaluate(&config::read(config)?, run, data, split)
+    }
+
+    fn ask(
+        &self,
+        config: &Table,
+        run: &Run,
+        image: &Path,
+        question: &str,
+    ) -> Result<Vec<(String, f64)>, Error> {
+        R::ask(&config::read(config)?, run, image, question)
+    }
+}
+
+/// The recipe called `name`.
+///
+/// # Errors
+///
+/// [`Error::UnknownName`] with the nearest.
+pub fn find<'a>(recipes: &[&'a dyn AnyRecipe], name: &str) -> Result<&'a dyn AnyRecipe, Error> {
+    let found = recipes.iter().find(|recipe| recipe.name() == name);
+    found
+        .copied()
+        .ok_or_else(|| Error::unknown("recipe", name, recipes.iter().map(|recipe| recipe.name())))
+}
+
+/// Writes the predictions, then the result that sums them up: a run that has the one has the other.
+fn write_result(run: &Run, outcome: &Outcome) -> Result<(), Error> {
+    let record = run.record()?;
+    run.dir
+        .write_json_lines(run_dir::PREDICTIONS, &outcome.predictions)?;
+    run.dir.write_json(
+        run_dir::RESULT,
+        &RunResult {
+            recipe: record.recipe,
+            preset: record.preset,
+            seed: record.seed,
+            backend: record.backend,
+            steps: outcome.steps,
+            seconds: outcome.seconds,
+            peak_rss_bytes: peak_rss_bytes(),
+            parameters: outcome.parameters,
+            data_digest: outcome.data_digest.clone(),
+            predictions: outcome.predictions.len(),
+            test: outcome.metrics.clone(),
+        },
+    )
+}
+
+/// Most memory this process ever held, where `/proc` tells.
+fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}

@@ -1,0 +1,211 @@
+//! One run: where it writes, what it draws its numbers from, where it computes.
+
+use crate::{Error, RunDir, run_dir};
+use burn::tensor::Device;
+use burn::train::Interrupter;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::Path;
+use toml::{Table, Value};
+
+/// The release of Burn this crate is built against; Burn does not export its own version.
+pub const BURN_VERSION: &str = "0.22.1";
+
+/// `run.json`: all it takes to run it again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Name of the recipe.
+    pub recipe: String,
+    /// Preset the configuration started from.
+    pub preset: String,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Backend, as given to `--backend`.
+    pub backend: String,
+    /// The device of that backend, in words.
+    pub device: String,
+    /// Data set given with `--data`; empty when the configuration names it.
+    pub data: String,
+    /// SHA-256 of the data as the recipe read it; empty until then.
+    pub data_digest: String,
+    /// Versions of the crates that decide the result.
+    pub versions: BTreeMap<String, String>,
+    /// The whole resolved configuration.
+    pub config: Table,
+}
+
+impl RunRecord {
+    /// The record of a run that is about to start.
+    pub fn new(
+        recipe: &str,
+        preset: &str,
+        config: &Table,
+        seed: u64,
+        backend: &str,
+        device: &Device,
+        data: &str,
+    ) -> Self {
+        let version = |name: &str, version: &str| (name.to_string(), version.to_string());
+        Self {
+            recipe: recipe.to_string(),
+            preset: preset.to_string(),
+            seed,
+            backend: backend.to_string(),
+            device: format!("{device:?}"),
+            data: data.to_string(),
+            data_digest: String::new(),
+            versions: BTreeMap::from([
+                version("crucible", env!("CARGO_PKG_VERSION")),
+                version("burn", BURN_VERSION),
+            ]),
+            config: config.clone(),
+        }
+    }
+
+    /// SHA-256 of the resolved configuration, which every checkpoint carries.
+    pub fn config_digest(&self) -> String {
+        Sha256::digest(self.config.to_string())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    /// What differs between two records of what should be the same run, one line a difference.
+    fn differences(&self, other: &Self) -> Vec<String> {
+        let top = [
+            ("recipe", &self.recipe, &other.recipe),
+            ("backend", &self.backend, &other.backend),
+            ("data", &self.data, &other.data),
+        ];
+        let mut lines: Vec<String> = top
+            .into_iter()
+            .filter(|(_, mine, theirs)| mine != theirs)
+            .map(|(name, mine, theirs)| format!("{name} was {mine:?}, now {theirs:?}"))
+            .collect();
+        if self.seed != other.seed {
+            lines.push(format!("seed was {}, now {}", self.seed, other.seed));
+        }
+        differing_keys(&self.config, &other.config, "", &mut lines);
+        lines
+    }
+}
+
+fn differing_keys(mine: &Table, theirs: &Table, prefix: &str, lines: &mut Vec<String>) {
+    let names: std::collections::BTreeSet<&String> = mine.keys().chain(theirs.keys()).collect();
+    for name in names {
+        match (mine.get(name), theirs.get(name)) {
+            (Some(Value::Table(mine)), Some(Value::Table(theirs))) => {
+                differing_keys(mine, theirs, &format!("{prefix}{name}."), lines);
+            }
+            (mine, theirs) if mine != theirs => {
+                let print =
+                    |value: Option<&Value>| value.map_or("absent".to_string(), Value::to_string);
+                lines.push(format!(
+                    "{prefix}{name} was {}, now {}",
+                    print(mine),
+                    print(theirs)
+                ));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The context that a recipe runs in.
+#[derive(Clone)]
+pub struct Run {
+    /// Where it writes.
+    pub dir: RunDir,
+    /// Seed of everything random; the parts take theirs with [`seeds::derive`](crate::seeds::derive).
+    pub seed: u64,
+    /// The plain device, for data and evaluation. A model may be initialised on it too: [`fit`](crate::fit())
+    /// moves it to [`training_device`](Self::training_device).
+    pub device: Device,
+    /// Name of the backend, for the records.
+    pub backend: String,
+    /// Asks the run to save and stop.
+    pub interrupter: Interrupter,
+    /// Whether to continue at the newest checkpoint, if there is one.
+    pub resume: bool,
+    /// The data set that `--data` names; empty for the one of the configuration.
+    pub data: String,
+    /// Whether to print no progress.
+    pub quiet: bool,
+}
+
+impl Run {
+    /// The device with gradients.
+    pub fn training_device(&self) -> Device {
+        self.device.clone().autodiff()
+    }
+
+    /// Writes `run.json`, or, to resume, makes sure that it is the run that was started here.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Run`] when the directory already holds a run and this is no resume, or when the run
+    /// to resume differs, with every key that does.
+    pub fn start(&self, record: &RunRecord) -> Result<(), Error> {
+        let refuse = |reason: String| {
+            Err(Error::Run {
+                path: self.dir.path().to_path_buf(),
+                reason,
+            })
+        };
+        if !self.dir.is_run() {
+            return self.dir.write_json(run_dir::RUN, record);
+        }
+        if !self.resume {
+            return refuse("this directory already holds a run; continue it with --resume or choose another --out".into());
+        }
+        match self.record()?.differences(record).as_slice() {
+            [] => Ok(()),
+            lines => refuse(format!(
+                "cannot resume a different run: {}",
+                lines.join("; ")
+            )),
+        }
+    }
+
+    /// What `run.json` says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Run`] when the directory holds no run.
+    pub fn record(&self) -> Result<RunRecord, Error> {
+        open(self.dir.path())
+    }
+
+    /// Notes the SHA-256 of the data in `run.json`. A recipe calls it once its data is open.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Run`] when a run is resumed on data that has changed since.
+    pub fn record_data(&self, digest: &str) -> Result<(), Error> {
+        let mut record = self.record()?;
+        if record.data_digest == digest {
+            return Ok(());
+        }
+        if !record.data_digest.is_empty() {
+            return Err(Error::Run {
+                path: self.dir.path().to_path_buf(),
+                reason: format!(
+                    "the data has changed since this run started ({} then, {digest} now)",
+                    record.data_digest
+                ),
+            });
+        }
+        record.data_digest = digest.to_string();
+        self.dir.write_json(run_dir::RUN, &record)
+    }
+}
+
+/// Reads `run.json` of the run at `path`.
+///
+/// # Errors
+///
+/// [`Error::Run`] when the directory holds no run.
+pub fn open(path: &Path) -> Result<RunRecord, Error> {
+    RunDir::new(path).read_json(run_dir::RUN)
+}

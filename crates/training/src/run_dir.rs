@@ -1,0 +1,246 @@
+//! The run directory: files that are written whole or not at all, and two that only grow.
+//!
+//! ```text
+//! RUN/
+//!   run.json                     all it takes to run it again
+//!   metrics.jsonl                one value a line, grows
+//!   checkpoints/step-00000400/   a whole set or nothing
+//!   predictions.jsonl            one line per test item
+//!   result.json                  written last: a run that has it is finished
+//!   report.html
+//!   run.log                      grows
+//! ```
+
+use crate::Error;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Name of the file that makes a directory a run.
+pub const RUN: &str = "run.json";
+/// Name of the file that makes a run finished.
+pub const RESULT: &str = "result.json";
+/// Name of the file of test predictions.
+pub const PREDICTIONS: &str = "predictions.jsonl";
+/// Name of the file of logged values.
+pub const METRICS: &str = "metrics.jsonl";
+const CHECKPOINTS: &str = "checkpoints";
+const LOG: &str = "run.log";
+
+/// The directory of one run. Cheap to clone; holds no open file.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// Names a directory, which need not exist; [`write`](Self::write) creates it.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The folder of the checkpoints.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join(CHECKPOINTS)
+    }
+
+    /// Whether a run was started here.
+    pub fn is_run(&self) -> bool {
+        self.file(RUN).is_file()
+    }
+
+    /// Whether a run was finished here: `result.json` is written last.
+    pub fn is_finished(&self) -> bool {
+        self.file(RESULT).is_file()
+    }
+
+    /// Writes a file so that every reader sees the old content or the new one, even after a crash.
+    ///
+    /// # Errors
+    ///
+    /// When the file system refuses; the old content stays.
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<(), Error> {
+        let target = self.file(name);
+        let failed = |action| Error::io(action, &target);
+        fs::create_dir_all(&self.path).map_err(Error::io("create", &self.path))?;
+        let mut file = tempfile::Builder::new()
+            .prefix(&format!(".{name}."))
+            .tempfile_in(&self.path)
+            .map_err(failed("write"))?;
+        file.write_all(content).map_err(failed("write"))?;
+        file.as_file().sync_all().map_err(failed("write"))?;
+        file.persist(&target)
+            .map_err(|error| failed("write")(error.error))?;
+        sync_dir(&self.path)
+    }
+
+    /// Writes `value` as indented JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
+        let mut text =
+            serde_json::to_vec_pretty(value).map_err(|error| self.malformed(name, error))?;
+        text.push(b'\n');
+        self.write(name, &text)
+    }
+
+    /// Writes `rows` as one JSON document a line.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub fn write_json_lines(
+        &self,
+        name: &str,
+        rows: impl IntoIterator<Item = impl Serialize>,
+    ) -> Result<(), Error> {
+        let mut text = Vec::new();
+        for row in rows {
+            serde_json::to_writer(&mut text, &row).map_err(|error| self.malformed(name, error))?;
+            text.push(b'\n');
+        }
+        self.write(name, &text)
+    }
+
+    /// Reads a JSON file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Run`] when it is not there or not what it should be.
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
+        let text = fs::read(self.file(name)).map_err(|error| Error::Run {
+            path: self.path.clone(),
+            reason: format!("this is not a run directory: {name}: {error}"),
+        })?;
+        serde_json::from_slice(&text).map_err(|error| self.malformed(name, error))
+    }
+
+    /// Reads a file of one JSON document a line.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Run`] when it is not there, or a line is broken, with its number.
+    pub fn read_json_lines<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, Error> {
+        let text = fs::read_to_string(self.file(name)).map_err(|error| Error::Run {
+            path: self.path.clone(),
+            reason: format!("{name}: {error}"),
+        })?;
+        text.lines()
+            .enumerate()
+            .map(|(index, line)| {
+                serde_json::from_str(line).map_err(|error| Error::Run {
+                    path: self.path.clone(),
+                    reason: format!("{name}:{}: {error}", index + 1),
+                })
+            })
+            .collect()
+    }
+
+    /// Removes a file if it is there.
+    ///
+    /// # Errors
+    ///
+    /// When the file system refuses.
+    pub fn remove(&self, name: &str) -> Result<(), Error> {
+        match fs::remove_file(self.file(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io("remove", &self.file(name))(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Appends one line to `run.log`.
+    ///
+    /// # Errors
+    ///
+    /// When the file system refuses.
+    pub fn log(&self, line: &str) -> Result<(), Error> {
+        let path = self.file(LOG);
+        fs::create_dir_all(&self.path).map_err(Error::io("create", &self.path))?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(Error::io("write", &path))?;
+        // One call, one write: lines of two processes never mix.
+        file.write_all(format!("{line}\n").as_bytes())
+            .map_err(Error::io("write", &path))
+    }
+
+    fn malformed(&self, name: &str, error: serde_json::Error) -> Error {
+        Error::Run {
+            path: self.path.clone(),
+            reason: format!("{name}: {error}"),
+        }
+    }
+}
+
+/// Makes a rename in `path` survive a power cut. Only Unix lets a directory be synced.
+pub(crate) fn sync_dir(path: &Path) -> Result<(), Error> {
+    match cfg!(unix) {
+        true => File::open(path)
+            .and_then(|dir| dir.sync_all())
+            .map_err(Error::io("sync", path)),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_content_and_no_litter() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = RunDir::new(folder.path().join("run"));
+        dir.write("report.html", b"old").unwrap();
+        // A directory cannot be replaced by a file: the rename fails after the content was written.
+        fs::create_dir_all(dir.file("blocked/inner")).unwrap();
+        let error = dir.write("blocked", b"new").unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error}");
+        dir.write("report.html", b"new").unwrap();
+        assert_eq!(fs::read(dir.file("report.html")).unwrap(), b"new");
+        let names: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(names.len(), 2, "{names:?}");
+    }
+
+    #[test]
+    fn a_broken_line_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = RunDir::new(folder.path());
+        dir.write("metrics.jsonl", b"1\n2\nx\n").unwrap();
+        let error = dir
+            .read_json_lines::<u32>("metrics.jsonl")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("metrics.jsonl:3"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_a_run_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = RunDir::new(folder.path());
+        assert!(!dir.is_run() && !dir.is_finished());
+        let error = dir.read_json::<u32>(RUN).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("not a run directory"), "{error}");
+    }
+}
