@@ -1,0 +1,183 @@
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig};
+use burn::tensor::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Activation, AttentionMask, FeedForward, FeedForwardConfig, MultiHeadAttention,
+    MultiHeadAttentionConfig,
+};
+
+/// Where a block normalises (Xiong et al. 2020).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormPlacement {
+    /// `x + f(norm(x))`: trains without a long warmup (ViT, GPT-2).
+    #[default]
+    Pre,
+    /// `norm(x + f(x))`: the original order (Vaswani et al. 2017, BERT).
+    Post,
+}
+
+/// Configuration of a [`Block`].
+#[derive(Config, Debug, JsonSchema)]
+pub struct BlockConfig {
+    /// Width of the tokens.
+    pub d_model: usize,
+    /// Number of attention heads; must divide `d_model`.
+    pub heads: usize,
+    /// Width of the hidden layer of the feed-forward network.
+    pub d_ff: usize,
+    /// Dropout on attention weights, hidden units and each residual branch.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+    /// Non-linearity of the feed-forward network.
+    #[config(default = "Activation::Gelu")]
+    pub activation: Activation,
+    /// Normalise before or after each sub-layer.
+    #[config(default = "NormPlacement::Pre")]
+    pub norm: NormPlacement,
+    /// Added to the variance in each LayerNorm.
+    #[config(default = 1e-5)]
+    pub norm_epsilon: f64,
+}
+
+/// Configuration of a [`CrossBlock`].
+#[derive(Config, Debug, JsonSchema)]
+pub struct CrossBlockConfig {
+    /// The block without its cross-attention.
+    pub block: BlockConfig,
+    /// Width of the sequence that is attended to; 0 means `d_model`.
+    #[config(default = 0)]
+    pub d_context: usize,
+}
+
+/// A sub-layer's residual connection with its norm and dropout.
+#[derive(Module, Debug)]
+struct Residual {
+    norm: LayerNorm,
+    dropout: Dropout,
+    #[module(skip)]
+    placement: NormPlacement,
+}
+
+impl Residual {
+    fn new(config: &BlockConfig, device: &Device) -> Self {
+        Self {
+            norm: LayerNormConfig::new(config.d_model)
+                .with_epsilon(config.norm_epsilon)
+                .init(device),
+            dropout: DropoutConfig::new(config.dropout).init(),
+            placement: config.norm,
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>, layer: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
+        match self.placement {
+            NormPlacement::Pre => {
+                let branch = layer(self.norm.forward(x.clone()));
+                x + self.dropout.forward(branch)
+            }
+            NormPlacement::Post => {
+                let branch = layer(x.clone());
+                self.norm.forward(x + self.dropout.forward(branch))
+            }
+        }
+    }
+}
+
+/// Self-attention, then a feed-forward network.
+#[derive(Module, Debug)]
+pub struct Block {
+    attention: MultiHeadAttention,
+    attention_residual: Residual,
+    feed_forward: FeedForward,
+    feed_forward_residual: Residual,
+}
+
+impl BlockConfig {
+    /// A block with fresh weights.
+    pub fn init(&self, device: &Device) -> Block {
+        Block {
+            attention: self.attention(0).init(device),
+            attention_residual: Residual::new(self, device),
+            feed_forward: self.feed_forward().init(device),
+            feed_forward_residual: Residual::new(self, device),
+        }
+    }
+
+    fn attention(&self, d_context: usize) -> MultiHeadAttentionConfig {
+        MultiHeadAttentionConfig::new(self.d_model, self.heads)
+            .with_d_context(d_context)
+            .with_dropout(self.dropout)
+    }
+
+    fn feed_forward(&self) -> FeedForwardConfig {
+        FeedForwardConfig::new(self.d_model, self.d_ff)
+            .with_activation(self.activation)
+            .with_dropout(self.dropout)
+    }
+}
+
+impl Block {
+    /// # Shapes
+    /// - `x` and output: `[batch, length, d_model]`
+    pub fn forward(&self, x: Tensor<3>, mask: Option<&AttentionMask>) -> Tensor<3> {
+        let x = self
+            .attention_residual
+            .forward(x, |x| self.attention.forward(x.clone(), x, mask));
+        self.feed_forward_residual
+            .forward(x, |x| self.feed_forward.forward(x))
+    }
+}
+
+/// Self-attention, cross-attention to a context, then a feed-forward network: the block of a decoder
+/// (with a causal mask) and of a co-attention encoder (without).
+#[derive(Module, Debug)]
+pub struct CrossBlock {
+    attention: MultiHeadAttention,
+    attention_residual: Residual,
+    cross_attention: MultiHeadAttention,
+    cross_attention_residual: Residual,
+    feed_forward: FeedForward,
+    feed_forward_residual: Residual,
+}
+
+impl CrossBlockConfig {
+    /// A block with fresh weights.
+    pub fn init(&self, device: &Device) -> CrossBlock {
+        let block = &self.block;
+        CrossBlock {
+            attention: block.attention(0).init(device),
+            attention_residual: Residual::new(block, device),
+            cross_attention: block.attention(self.d_context).init(device),
+            cross_attention_residual: Residual::new(block, device),
+            feed_forward: block.feed_forward().init(device),
+            feed_forward_residual: Residual::new(block, device),
+        }
+    }
+}
+
+impl CrossBlock {
+    /// # Shapes
+    /// - `x` and output: `[batch, length, d_model]`; `mask` covers its self-attention
+    /// - `context`: `[batch, keys, d_context]`; `context_mask` covers the cross-attention
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        mask: Option<&AttentionMask>,
+        context: Tensor<3>,
+        context_mask: Option<&AttentionMask>,
+    ) -> Tensor<3> {
+        let x = self
+            .attention_residual
+            .forward(x, |x| self.attention.forward(x.clone(), x, mask));
+        let x = self.cross_attention_residual.forward(x, |x| {
+            self.cross_attention.forward(x, context, context_mask)
+        });
+        self.feed_forward_residual
+            .forward(x, |x| self.feed_forward.forward(x))
+    }
+}

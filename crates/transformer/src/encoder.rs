@@ -1,0 +1,91 @@
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::tensor::{Bool, Device, Tensor};
+use schemars::JsonSchema;
+
+use crate::{Activation, AttentionMask, Block, BlockConfig, NormPlacement};
+
+/// Configuration of an [`Encoder`].
+#[derive(Config, Debug, JsonSchema)]
+pub struct EncoderConfig {
+    /// Width of the tokens.
+    pub d_model: usize,
+    /// Number of attention heads; must divide `d_model`.
+    pub heads: usize,
+    /// Width of the hidden layer of each feed-forward network.
+    pub d_ff: usize,
+    /// Number of blocks.
+    pub layers: usize,
+    /// Dropout on attention weights, hidden units and each residual branch.
+    #[config(default = 0.0)]
+    pub dropout: f64,
+    /// Non-linearity of the feed-forward networks.
+    #[config(default = "Activation::Gelu")]
+    pub activation: Activation,
+    /// Normalise before or after each sub-layer.
+    #[config(default = "NormPlacement::Pre")]
+    pub norm: NormPlacement,
+    /// Added to the variance in each LayerNorm.
+    #[config(default = 1e-5)]
+    pub norm_epsilon: f64,
+}
+
+/// A stack of [`Block`]s; pre-norm stacks end with a LayerNorm.
+#[derive(Module, Debug)]
+pub struct Encoder {
+    /// The blocks, first to last.
+    pub blocks: Vec<Block>,
+    /// After the last block, when pre-norm.
+    pub norm: Option<LayerNorm>,
+}
+
+impl EncoderConfig {
+    /// The configuration of each block.
+    pub fn block(&self) -> BlockConfig {
+        BlockConfig {
+            d_model: self.d_model,
+            heads: self.heads,
+            d_ff: self.d_ff,
+            dropout: self.dropout,
+            activation: self.activation,
+            norm: self.norm,
+            norm_epsilon: self.norm_epsilon,
+        }
+    }
+
+    /// The norm after the last block: `None` when post-norm, where the last block ends with one.
+    pub fn final_norm(&self, device: &Device) -> Option<LayerNorm> {
+        (self.norm == NormPlacement::Pre).then(|| {
+            LayerNormConfig::new(self.d_model)
+                .with_epsilon(self.norm_epsilon)
+                .init(device)
+        })
+    }
+
+    /// An encoder with fresh weights.
+    pub fn init(&self, device: &Device) -> Encoder {
+        let block = self.block();
+        Encoder {
+            blocks: (0..self.layers).map(|_| block.init(device)).collect(),
+            norm: self.final_norm(device),
+        }
+    }
+}
+
+impl Encoder {
+    /// # Shapes
+    /// - `x` and output: `[batch, length, d_model]`
+    /// - `padding`: `[batch, length]`, `true` = padding
+    pub fn forward(&self, x: Tensor<3>, padding: Option<Tensor<2, Bool>>) -> Tensor<3> {
+        let mask = padding.map(AttentionMask::padding);
+        let x = self
+            .blocks
+            .iter()
+            .fold(x, |x, block| block.forward(x, mask.as_ref()));
+        match &self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        }
+    }
+}

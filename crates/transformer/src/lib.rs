@@ -1,0 +1,41 @@
+//! Transformers: attention, blocks, encoder, decoder and a BERT-like text encoder.
+//!
+//! Everything is composed of plain tensor operations, names no backend and is therefore right on each
+//! of them. Masks follow Burn's convention: **`true` means "may not be attended to"**.
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`attention`](MultiHeadAttention) | scaled dot-product attention, self and cross |
+//! | [`mask`](AttentionMask) | padding and causal masks, made once for all layers |
+//! | [`feed_forward`](FeedForward) | the position-wise network and its [`Activation`] |
+//! | [`block`](Block) | pre-norm and post-norm blocks, with and without cross-attention |
+//! | [`encoder`](Encoder), [`decoder`](Decoder) | stacks of blocks |
+//! | [`position`](Positions) | learned and sinusoidal positions |
+//! | [`pooling`](Pooling) | one vector for a sequence |
+//! | [`text`](TextEncoder) | token ids to an [`Encoded`] sequence |
+
+mod activation;
+mod attention;
+mod block;
+mod decoder;
+mod encoded;
+mod encoder;
+mod feed_forward;
+mod initialisation;
+mod mask;
+mod pooling;
+mod position;
+mod text;
+
+pub use activation::Activation;
+pub use attention::{MultiHeadAttention, MultiHeadAttentionConfig};
+pub use block::{Block, BlockConfig, CrossBlock, CrossBlockConfig, NormPlacement};
+pub use decoder::{Decoder, DecoderConfig};
+pub use encoded::Encoded;
+pub use encoder::{Encoder, EncoderConfig};
+pub use feed_forward::{FeedForward, FeedForwardConfig};
+pub use initialisation::{embedding_initializer, linear};
+pub use mask::AttentionMask;
+pub use pooling::Pooling;
+pub use position::{PositionKind, Positions};
+pub use text::{TextEmbeddings, TextEncoder, TextEncoderConfig};

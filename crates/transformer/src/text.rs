@@ -1,0 +1,129 @@
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig};
+use burn::tensor::{Bool, Device, Int, Tensor};
+use schemars::JsonSchema;
+
+use crate::{
+    Encoded, Encoder, EncoderConfig, Pooling, PositionKind, Positions, embedding_initializer,
+};
+
+/// Configuration of a [`TextEncoder`].
+#[derive(Config, Debug, JsonSchema)]
+pub struct TextEncoderConfig {
+    /// Number of token ids.
+    pub vocabulary: usize,
+    /// Longest sequence, in tokens.
+    pub max_length: usize,
+    /// The transformer.
+    pub encoder: EncoderConfig,
+    /// Number of segments (token types) a token can belong to; 0 for no segment embedding.
+    #[config(default = 0)]
+    pub token_types: usize,
+    /// Learned or sinusoidal positions.
+    #[config(default = "PositionKind::Learned")]
+    pub positions: PositionKind,
+    /// How the sequence becomes one vector.
+    #[config(default = "Pooling::Cls")]
+    pub pooling: Pooling,
+}
+
+/// A BERT-like encoder (Devlin et al. 2019): the sum of word, position and segment embeddings, LayerNorm,
+/// dropout, then a bidirectional transformer.
+#[derive(Module, Debug)]
+pub struct TextEncoder {
+    /// Embeddings and everything before the first block.
+    pub embeddings: TextEmbeddings,
+    /// The transformer.
+    pub encoder: Encoder,
+    #[module(skip)]
+    pooling: Pooling,
+}
+
+/// The input layer of a [`TextEncoder`], which single-stream models use by itself.
+#[derive(Module, Debug)]
+pub struct TextEmbeddings {
+    /// `[vocabulary, d_model]`.
+    pub word: Embedding,
+    /// `[max_length, d_model]`.
+    pub position: Positions,
+    /// `[token_types, d_model]`.
+    pub token_type: Option<Embedding>,
+    /// Over the sum.
+    pub norm: LayerNorm,
+    dropout: Dropout,
+}
+
+impl TextEncoderConfig {
+    /// An encoder with fresh weights.
+    pub fn init(&self, device: &Device) -> TextEncoder {
+        TextEncoder {
+            embeddings: self.init_embeddings(device),
+            encoder: self.encoder.init(device),
+            pooling: self.pooling,
+        }
+    }
+
+    /// The input layer alone, with fresh weights.
+    pub fn init_embeddings(&self, device: &Device) -> TextEmbeddings {
+        let EncoderConfig {
+            d_model,
+            dropout,
+            norm_epsilon,
+            ..
+        } = self.encoder;
+        let embedding = |rows| {
+            EmbeddingConfig::new(rows, d_model)
+                .with_initializer(embedding_initializer())
+                .init(device)
+        };
+        TextEmbeddings {
+            word: embedding(self.vocabulary),
+            position: self.positions.init(self.max_length, d_model, device),
+            token_type: (self.token_types > 0).then(|| embedding(self.token_types)),
+            norm: LayerNormConfig::new(d_model)
+                .with_epsilon(norm_epsilon)
+                .init(device),
+            dropout: DropoutConfig::new(dropout).init(),
+        }
+    }
+}
+
+impl TextEmbeddings {
+    /// Tokens without a given type have type 0.
+    ///
+    /// # Shapes
+    /// - `ids` and `types`: `[batch, length]`
+    /// - output: `[batch, length, d_model]`
+    pub fn forward(&self, ids: Tensor<2, Int>, types: Option<Tensor<2, Int>>) -> Tensor<3> {
+        let types = types.unwrap_or_else(|| ids.zeros_like());
+        let words = self.position.forward(self.word.forward(ids));
+        let sum = match &self.token_type {
+            Some(embedding) => words + embedding.forward(types),
+            None => words,
+        };
+        self.dropout.forward(self.norm.forward(sum))
+    }
+}
+
+impl TextEncoder {
+    /// # Shapes
+    /// - `ids`: `[batch, length]`; `types`: the same, or `None` for type 0 everywhere
+    /// - `padding`: `[batch, length]`, `true` = padding
+    /// - output: tokens `[batch, length, d_model]`, pooled `[batch, d_model]`, mask `[batch, length]`
+    pub fn forward(
+        &self,
+        ids: Tensor<2, Int>,
+        types: Option<Tensor<2, Int>>,
+        padding: Option<Tensor<2, Bool>>,
+    ) -> Encoded {
+        let tokens = self.embeddings.forward(ids, types);
+        let tokens = self.encoder.forward(tokens, padding.clone());
+        let pooled = self.pooling.forward(tokens.clone(), padding.as_ref());
+        Encoded {
+            tokens,
+            pooled,
+            mask: padding,
+        }
+    }
+}

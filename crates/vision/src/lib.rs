@@ -1,0 +1,19 @@
+//! Image encoders: images to tokens, for a transformer or by themselves.
+//!
+//! | file | idea |
+//! |---|---|
+//! | [`patch`](PatchEmbedding) | images to patch tokens, through a convolutional stem of [`Downsample`] stages or at once |
+//! | [`vit`](Vit) | Vision Transformer |
+//! | [`resnet`](ResNet) | ResNet-18, the convolutional baseline |
+//!
+//! Encoders return an [`Encoded`](crucible_transformer::Encoded); heads belong to the recipes.
+
+mod downsample;
+mod patch;
+mod resnet;
+mod vit;
+
+pub use downsample::Downsample;
+pub use patch::{PatchEmbedding, PatchEmbeddingConfig};
+pub use resnet::{BasicBlock, ConvNorm, ResNet, ResNetConfig, ResNetStem};
+pub use vit::{Vit, VitConfig};
