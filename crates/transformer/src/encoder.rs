@@ -41,6 +41,20 @@ pub struct Encoder {
 }
 
 impl EncoderConfig {
+    /// `layers` blocks shaped like `block`.
+    pub fn stack(block: &BlockConfig, layers: usize) -> Self {
+        Self {
+            d_model: block.d_model,
+            heads: block.heads,
+            d_ff: block.d_ff,
+            layers,
+            dropout: block.dropout,
+            activation: block.activation,
+            norm: block.norm,
+            norm_epsilon: block.norm_epsilon,
+        }
+    }
+
     /// The configuration of each block.
     pub fn block(&self) -> BlockConfig {
         BlockConfig {

@@ -11,10 +11,13 @@ pub enum Pooling {
     Cls,
     /// The mean over all tokens that are not padding.
     Mean,
+    /// The maximum of each channel over all tokens that are not padding: finds the small object that a
+    /// mean drowns in background.
+    Max,
 }
 
 impl Pooling {
-    /// A row of nothing but padding has mean zero.
+    /// A row of nothing but padding has mean zero, and a maximum far below any activation.
     ///
     /// # Shapes
     /// - `tokens`: `[batch, length, d_model]`
@@ -24,6 +27,11 @@ impl Pooling {
         match (self, padding) {
             (Self::Cls, _) => tokens.narrow(1, 0, 1).squeeze_dim(1),
             (Self::Mean, None) => tokens.mean_dim(1).squeeze_dim(1),
+            (Self::Max, None) => tokens.max_dim(1).squeeze_dim(1),
+            (Self::Max, Some(padding)) => {
+                let hidden = padding.clone().unsqueeze_dim::<3>(2).expand(tokens.dims());
+                tokens.mask_fill(hidden, -1e4).max_dim(1).squeeze_dim(1)
+            }
             (Self::Mean, Some(padding)) => {
                 let shape = tokens.dims();
                 let hidden = padding.clone().unsqueeze_dim::<3>(2).expand(shape);

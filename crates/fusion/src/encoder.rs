@@ -1,0 +1,99 @@
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Bool, Device, Int, Tensor};
+use crucible_transformer::{BlockConfig, Encoded, TextEncoder, TextEncoderConfig, linear};
+use crucible_vision::{Vit, VitConfig};
+use schemars::JsonSchema;
+
+use crate::{Fusion, FusionConfig, Modalities};
+
+/// Configuration of a [`FusionEncoder`].
+#[derive(Config, Debug, JsonSchema)]
+pub struct FusionEncoderConfig {
+    /// The image tower.
+    pub vision: VitConfig,
+    /// The text tower.
+    pub text: TextEncoderConfig,
+    /// How the two are fused; its layers are shaped like the image tower's.
+    pub fusion: FusionConfig,
+}
+
+/// Two towers and what joins them: images and texts in, one vector for each pair out.
+///
+/// A tower without layers is an embedding, which is what early fusion starts from.
+#[derive(Module, Debug)]
+pub struct FusionEncoder {
+    /// The image tower.
+    pub vision: Vit,
+    /// The text tower.
+    pub text: TextEncoder,
+    /// From the text's width to the image's, where they differ.
+    pub text_projection: Option<Linear>,
+    /// The strategy.
+    pub fusion: Fusion,
+}
+
+/// What a [`FusionEncoder`] reads.
+#[derive(Clone, Debug)]
+pub struct FusionInput {
+    /// `[images, channels, height, width]`.
+    pub images: Tensor<4>,
+    /// Which image each pair is about, `[pairs]`.
+    pub image_of: Tensor<1, Int>,
+    /// Token ids, `[texts, words]`.
+    pub tokens: Tensor<2, Int>,
+    /// `[texts, words]`, `true` = padding.
+    pub padding: Tensor<2, Bool>,
+    /// Which text each pair is about, `[pairs]`.
+    pub text_of: Tensor<1, Int>,
+}
+
+impl FusionEncoderConfig {
+    /// Width of the fused vectors.
+    pub fn d_model(&self) -> usize {
+        self.vision.encoder.d_model
+    }
+
+    fn block(&self) -> BlockConfig {
+        self.vision.encoder.block()
+    }
+
+    /// A model with fresh weights.
+    pub fn init(&self, device: &Device) -> FusionEncoder {
+        let (d_model, d_text) = (self.d_model(), self.text.encoder.d_model);
+        FusionEncoder {
+            vision: self.vision.init(device),
+            text: self.text.init(device),
+            text_projection: (d_text != d_model).then(|| linear(d_text, d_model, device)),
+            fusion: self.fusion.init(&self.block(), device),
+        }
+    }
+}
+
+impl FusionEncoder {
+    /// Encodes each image and each text once, and fuses the pairs.
+    ///
+    /// # Shapes
+    /// - output: `[pairs, d_model]`
+    pub fn forward(&self, input: FusionInput) -> Tensor<2> {
+        self.fusion.forward(Modalities {
+            image: self.vision.forward(input.images),
+            text: self.encode_text(input.tokens, input.padding),
+            image_of: input.image_of,
+            text_of: input.text_of,
+        })
+    }
+
+    fn encode_text(&self, tokens: Tensor<2, Int>, padding: Tensor<2, Bool>) -> Encoded {
+        let text = self.text.forward(tokens, None, Some(padding));
+        match &self.text_projection {
+            Some(projection) => Encoded {
+                tokens: projection.forward(text.tokens),
+                pooled: projection.forward(text.pooled),
+                mask: text.mask,
+            },
+            None => text,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor};
+use crucible_transformer::{Activation, BlockConfig, linear};
+use schemars::JsonSchema;
+
+use crate::Modalities;
+
+/// Configuration of [`Concatenation`].
+#[derive(Config, Debug, JsonSchema)]
+pub struct ConcatenationConfig {
+    /// Add the element-wise product of the two vectors to the concatenation.
+    #[config(default = true)]
+    pub product: bool,
+}
+
+/// Concatenation and a non-linear layer: `f(W [v, t, v * t])`. The product lets one modality select what
+/// to read from the other, which a sum of the two cannot.
+#[derive(Module, Debug)]
+pub struct Concatenation {
+    /// `3 d_model` (`2 d_model` without the product) to `d_model`.
+    pub projection: Linear,
+    #[module(skip)]
+    activation: Activation,
+    product: bool,
+}
+
+impl ConcatenationConfig {
+    /// A strategy with fresh weights.
+    pub fn init(&self, block: &BlockConfig, device: &Device) -> Concatenation {
+        let parts = if self.product { 3 } else { 2 };
+        Concatenation {
+            projection: linear(parts * block.d_model, block.d_model, device),
+            activation: block.activation,
+            product: self.product,
+        }
+    }
+}
+
+impl Concatenation {
+    /// # Shapes
+    /// - output: `[pairs, d_model]`
+    pub fn forward(&self, modalities: Modalities) -> Tensor<2> {
+        let (image, text) = modalities.pooled_pairs();
+        let mut parts = vec![image.clone(), text.clone()];
+        if self.product {
+            parts.push(image * text);
+        }
+        self.activation
+            .forward(self.projection.forward(Tensor::cat(parts, 1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn one_vector_a_pair_that_depends_on_both_and_not_on_padding() {
+        for product in [true, false] {
+            fixture::check(|block, device| {
+                let fusion = ConcatenationConfig::new()
+                    .with_product(product)
+                    .init(block, device);
+                (fusion.clone(), Box::new(move |m| fusion.forward(m)))
+            });
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::{LayerNorm, Linear};
+use burn::tensor::{Device, Tensor};
+use crucible_transformer::{
+    AttentionMask, BlockConfig, CrossBlock, CrossBlockConfig, EncoderConfig, Pooling, linear,
+};
+use schemars::JsonSchema;
+
+use crate::{Modalities, modalities::Tokens};
+
+/// Configuration of [`CoAttention`].
+#[derive(Config, Debug, JsonSchema)]
+pub struct CoAttentionConfig {
+    /// Layers in which the two streams attend to each other.
+    pub layers: usize,
+    /// How each stream becomes one vector.
+    #[config(default = "Pooling::Max")]
+    pub pooling: Pooling,
+}
+
+/// Co-attention as in ViLBERT (Lu et al. 2019) and METER (Dou et al. 2022, section 3.1): in each layer
+/// either stream attends to itself, then to the other, then passes its feed-forward network. The two
+/// streams are pooled, concatenated and projected.
+#[derive(Module, Debug)]
+pub struct CoAttention {
+    /// The layers, first to last.
+    pub layers: Vec<CoAttentionLayer>,
+    /// After the image stream's last layer, when pre-norm.
+    pub image_norm: Option<LayerNorm>,
+    /// After the text stream's last layer, when pre-norm.
+    pub text_norm: Option<LayerNorm>,
+    /// `2 d_model` to `d_model`.
+    pub projection: Linear,
+    #[module(skip)]
+    pooling: Pooling,
+}
+
+/// One layer of both streams.
+#[derive(Module, Debug)]
+pub struct CoAttentionLayer {
+    /// Attends to the text.
+    pub image: CrossBlock,
+    /// Attends to the image.
+    pub text: CrossBlock,
+}
+
+impl CoAttentionConfig {
+    /// A strategy with fresh weights.
+    pub fn init(&self, block: &BlockConfig, device: &Device) -> CoAttention {
+        let cross = CrossBlockConfig::new(block.clone());
+        let norms = EncoderConfig::stack(block, self.layers);
+        CoAttention {
+            layers: (0..self.layers)
+                .map(|_| CoAttentionLayer {
+                    image: cross.init(device),
+                    text: cross.init(device),
+                })
+                .collect(),
+            image_norm: norms.final_norm(device),
+            text_norm: norms.final_norm(device),
+            projection: linear(2 * block.d_model, block.d_model, device),
+            pooling: self.pooling,
+        }
+    }
+}
+
+impl CoAttention {
+    /// # Shapes
+    /// - output: `[pairs, d_model]`
+    pub fn forward(&self, modalities: Modalities) -> Tensor<2> {
+        let (mut image, mut text) = modalities.token_pairs();
+        let mask = |tokens: &Tokens| tokens.padding.clone().map(AttentionMask::padding);
+        let (image_mask, text_mask) = (mask(&image), mask(&text));
+        for layer in &self.layers {
+            // Both read what the other was before this layer.
+            let seen = image.values.clone();
+            let (image_mask, text_mask) = (image_mask.as_ref(), text_mask.as_ref());
+            image.values =
+                layer
+                    .image
+                    .forward(image.values, image_mask, text.values.clone(), text_mask);
+            text.values = layer.text.forward(text.values, text_mask, seen, image_mask);
+        }
+        let pool = |tokens: Tokens, norm: &Option<LayerNorm>| {
+            let values = match norm {
+                Some(norm) => norm.forward(tokens.values),
+                None => tokens.values,
+            };
+            self.pooling.forward(values, tokens.padding.as_ref())
+        };
+        let pooled = vec![pool(image, &self.image_norm), pool(text, &self.text_norm)];
+        self.projection.forward(Tensor::cat(pooled, 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn one_vector_a_pair_that_depends_on_both_and_not_on_padding() {
+        fixture::check(|block, device| {
+            let fusion = CoAttentionConfig::new(2).init(block, device);
+            (fusion.clone(), Box::new(move |m| fusion.forward(m)))
+        });
+    }
+}
