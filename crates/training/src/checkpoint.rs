@@ -294,3 +294,6 @@ impl CheckpointingStrategy for SaveNow {
         vec![CheckpointingAction::Save]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -218,3 +218,84 @@ fn hint(suggestion: &Option<String>, valid: &[String]) -> String {
         .unwrap_or_default();
     format!("{nearest} (valid: {})", valid.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_exit_code() {
+        let path = PathBuf::from("run");
+        let at = Origin::Set("a=1".into());
+        let io = || std::io::Error::other("full");
+        for (error, code) in [
+            (Error::Usage("x".into()), 2),
+            (Error::unknown("recipe", "vqaa", ["vqa"]), 2),
+            (
+                Error::Syntax {
+                    at,
+                    reason: "x".into(),
+                },
+                2,
+            ),
+            (Error::data(io()), 2),
+            (
+                Error::Run {
+                    path: path.clone(),
+                    reason: "x".into(),
+                },
+                2,
+            ),
+            (
+                Error::Interrupted {
+                    step: 3,
+                    run: path.clone(),
+                },
+                130,
+            ),
+            (
+                Error::Checkpoint {
+                    path: path.clone(),
+                    reason: "x".into(),
+                },
+                1,
+            ),
+            (Error::io("write", &path)(io()), 1),
+            (
+                Error::NonFinite {
+                    step: 3,
+                    split: "train",
+                    name: "loss".into(),
+                    value: f64::NAN,
+                },
+                1,
+            ),
+            (Error::Backend("x".into()), 1),
+        ] {
+            assert_eq!(error.exit_code(), code, "{error}");
+        }
+    }
+
+    #[test]
+    fn messages_name_the_file_and_the_way_out() {
+        let error =
+            Error::io("write", Path::new("run/metrics.jsonl"))(std::io::Error::other("no space"));
+        assert_eq!(
+            error.to_string(),
+            "cannot write run/metrics.jsonl: no space"
+        );
+        let error = Error::Interrupted {
+            step: 12,
+            run: "runs/a".into(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "interrupted at step 12; continue with --resume --out runs/a"
+        );
+        let error = Error::unknown("dataset", "zzz", ["easy-vqa", "cifar"]);
+        assert_eq!(
+            error.to_string(),
+            "unknown dataset `zzz` (valid: easy-vqa, cifar)"
+        );
+    }
+}

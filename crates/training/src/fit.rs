@@ -7,7 +7,7 @@ use crate::silent::Silent;
 use crate::strategy::{End, StepStrategy};
 use crate::{Error, Observe, Run, seeds};
 use burn::data::dataloader::DataLoader;
-use burn::lr_scheduler::LrScheduler;
+use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use burn::train::{
@@ -121,7 +121,7 @@ where
     <M as InferenceStep>::Output: Observe,
 {
     let record = run.record()?;
-    let config_digest = record.config_digest();
+    let config_digest = record.config_digest;
     checkpoint::clean(&run.dir)?;
     let (set, skipped) = if run.resume {
         checkpoint::newest(&run.dir)?
@@ -134,12 +134,12 @@ where
 
     let mut model = initialise(run, model);
     let mut optimizer = adamw(config, &run.device);
-    let mut schedule = WarmupCosine::new(
+    let mut schedule = ModuleLrScheduler::new(WarmupCosine::new(
         config.learning_rate,
         config.min_learning_rate,
         config.warmup_steps,
         config.steps,
-    );
+    ));
     let parameters = model.num_params();
     let start = match set {
         None => {
@@ -164,7 +164,7 @@ where
             }
             model = set.load_model(model)?;
             optimizer = optimizer.load_record(set.optimizer()?);
-            schedule.load_record(set.schedule()?);
+            schedule = schedule.load_record(set.schedule()?);
             run.dir.log(&format!("resume at step {}", set.state.step))?;
             set.state
         }
@@ -232,3 +232,6 @@ impl ModuleVisitor for DrawAll {
         param.val();
     }
 }
+
+#[cfg(test)]
+mod tests;

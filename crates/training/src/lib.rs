@@ -27,6 +27,8 @@ pub mod checkpoint;
 pub mod config;
 mod error;
 pub mod fit;
+#[cfg(test)]
+mod fixture;
 pub mod metrics;
 pub mod observe;
 pub mod optimizer;

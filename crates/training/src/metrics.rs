@@ -43,20 +43,20 @@ impl MetricsLog {
     /// computed again, goes, as does a line it did not finish; every (step, split, name) stays unique.
     pub(crate) fn open(dir: &RunDir, step: usize, steps_per_epoch: f64) -> Result<Self, Error> {
         let path = dir.file(run_dir::METRICS);
-        let text = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        let text = match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             result => result.map_err(Error::io("read", &path))?,
         };
-        let kept = text
-            .lines()
-            .filter_map(|line| serde_json::from_str::<MetricLine>(line).ok())
-            .filter(|line| line.step <= step);
-        let kept: Vec<MetricLine> = if step == 0 {
-            Vec::new()
-        } else {
-            kept.collect()
+        let stays = |line: &&[u8]| {
+            serde_json::from_slice::<MetricLine>(line).is_ok_and(|line| line.step <= step)
         };
-        dir.write_json_lines(run_dir::METRICS, kept)?;
+        // The text of a line stays as it is: reading a number and writing it again may change it.
+        let kept: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(stays).collect();
+        let mut kept = kept.join(&b'\n');
+        if !kept.is_empty() {
+            kept.push(b'\n');
+        }
+        dir.write(run_dir::METRICS, &kept)?;
         let file = OpenOptions::new()
             .append(true)
             .open(&path)

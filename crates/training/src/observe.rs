@@ -87,3 +87,49 @@ impl Observe for ClassificationOutput {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Means;
+    use burn::tensor::Device;
+
+    fn output(loss: f32, logits: Vec<[f32; 2]>, targets: Vec<i64>) -> ClassificationOutput {
+        let device = Device::flex();
+        let samples = targets.len();
+        let logits: Vec<f32> = logits.into_iter().flatten().collect();
+        ClassificationOutput {
+            loss: Tensor::from_data([loss], &device),
+            logits: Tensor::from_data(burn::tensor::TensorData::new(logits, [samples, 2]), &device),
+            targets: Tensor::from_data(burn::tensor::TensorData::new(targets, [samples]), &device),
+        }
+    }
+
+    #[test]
+    fn batches_of_any_size_add_up_to_the_mean_over_samples() {
+        let first = output(1.0, vec![[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]], vec![0, 0, 0]);
+        let second = output(5.0, vec![[0.0, 1.0]], vec![1]);
+        let scalars = first.observe();
+        assert_eq!(
+            scalars[0],
+            Scalar {
+                name: "loss",
+                sum: 3.0,
+                weight: 3.0
+            }
+        );
+        assert_eq!(
+            scalars[1],
+            Scalar {
+                name: "accuracy",
+                sum: 2.0,
+                weight: 3.0
+            }
+        );
+        let mut means = Means::default();
+        means.add(&first);
+        means.add(&second);
+        assert_eq!(means.means()["loss"], 2.0);
+        assert_eq!(means.means()["accuracy"], 0.75);
+    }
+}

@@ -292,3 +292,135 @@ fn peak_rss_bytes() -> Option<u64> {
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Config {
+        /// How many.
+        steps: usize,
+    }
+
+    struct Points;
+
+    impl Recipe for Points {
+        const NAME: &'static str = "points";
+        const ABOUT: &'static str = "Tells points apart";
+        const PRESETS: &'static [Preset] = &[
+            Preset {
+                name: "smoke",
+                about: "tests",
+                time: "1 s",
+                score: "none",
+            },
+            Preset {
+                name: "quick",
+                about: "laptops",
+                time: "4 min",
+                score: "0.99",
+            },
+        ];
+        type Config = Config;
+
+        fn preset(preset: &str, _: &Table) -> Config {
+            Config {
+                steps: if preset == "smoke" { 2 } else { 400 },
+            }
+        }
+
+        fn train(config: &Config, run: &Run) -> Result<Outcome, Error> {
+            <Self as Recipe>::evaluate(config, run, "", "test")
+        }
+
+        fn evaluate(config: &Config, _: &Run, _: &str, _: &str) -> Result<Outcome, Error> {
+            let row = |id: &str, prediction: &str| Prediction {
+                id: id.into(),
+                target: "red".into(),
+                prediction: prediction.into(),
+                score: 0.5,
+            };
+            Ok(Outcome {
+                metrics: BTreeMap::from([("accuracy".to_string(), 0.5)]),
+                predictions: vec![row("0", "red"), row("1", "blue")],
+                parameters: 7,
+                steps: config.steps,
+                seconds: 1.5,
+                data_digest: "aa".into(),
+            })
+        }
+    }
+
+    const RECIPES: &[&dyn AnyRecipe] = &[&Points];
+
+    #[test]
+    fn names_are_found_or_suggested() {
+        assert_eq!(find(RECIPES, "points").unwrap().presets().len(), 2);
+        let error = find(RECIPES, "point").err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "unknown recipe `point`; did you mean `points`? (valid: points)"
+        );
+        assert_eq!(error.exit_code(), 2);
+        let error = Points.resolve("smok", None, &[]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown preset `smok`; did you mean `smoke`? (valid: smoke, quick)"
+        );
+    }
+
+    #[test]
+    fn each_preset_has_its_own_values() {
+        for (preset, steps) in [("smoke", 2), ("quick", 400)] {
+            let resolved = Points.resolve(preset, None, &[]).unwrap();
+            assert_eq!(resolved.table["steps"].as_integer(), Some(steps));
+        }
+    }
+
+    #[test]
+    fn the_result_and_the_predictions_of_a_training_agree() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = fixture::run(folder.path(), false);
+        let resolved = Points
+            .resolve("smoke", None, &["steps=3".to_string()])
+            .unwrap();
+        let outcome = AnyRecipe::train(&Points, &resolved.table, &run).unwrap();
+        assert!(run.dir.is_finished());
+        let rows: Vec<Prediction> = run.dir.read_json_lines(run_dir::PREDICTIONS).unwrap();
+        assert_eq!(rows, outcome.predictions);
+        let result: RunResult = run.dir.read_json(run_dir::RESULT).unwrap();
+        assert_eq!(
+            (result.predictions, result.steps, result.parameters),
+            (2, 3, 7)
+        );
+        assert_eq!((result.test, result.seed), (outcome.metrics, run.seed));
+        assert_eq!(
+            (
+                result.recipe.as_str(),
+                result.preset.as_str(),
+                result.backend.as_str()
+            ),
+            ("points", "smoke", "flex")
+        );
+        if cfg!(target_os = "linux") {
+            assert!(result.peak_rss_bytes.unwrap() > 1 << 20);
+        }
+    }
+
+    #[test]
+    fn most_recipes_answer_no_questions() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = fixture::run(folder.path(), false);
+        let resolved = Points.resolve("smoke", None, &[]).unwrap();
+        let error =
+            AnyRecipe::ask(&Points, &resolved.table, &run, Path::new("x.png"), "why?").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("`points` cannot answer questions"),
+            "{error}"
+        );
+    }
+}

@@ -31,6 +31,8 @@ pub struct RunRecord {
     pub data_digest: String,
     /// Versions of the crates that decide the result.
     pub versions: BTreeMap<String, String>,
+    /// SHA-256 of the resolved configuration; every checkpoint carries it too.
+    pub config_digest: String,
     /// The whole resolved configuration.
     pub config: Table,
 }
@@ -59,16 +61,12 @@ impl RunRecord {
                 version("crucible", env!("CARGO_PKG_VERSION")),
                 version("burn", BURN_VERSION),
             ]),
+            config_digest: Sha256::digest(config.to_string())
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
             config: config.clone(),
         }
-    }
-
-    /// SHA-256 of the resolved configuration, which every checkpoint carries.
-    pub fn config_digest(&self) -> String {
-        Sha256::digest(self.config.to_string())
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
     }
 
     /// What differs between two records of what should be the same run, one line a difference.
@@ -86,7 +84,9 @@ impl RunRecord {
         if self.seed != other.seed {
             lines.push(format!("seed was {}, now {}", self.seed, other.seed));
         }
-        differing_keys(&self.config, &other.config, "", &mut lines);
+        if self.config_digest != other.config_digest {
+            differing_keys(&self.config, &other.config, "", &mut lines);
+        }
         lines
     }
 }
@@ -154,6 +154,7 @@ impl Run {
             })
         };
         if !self.dir.is_run() {
+            self.dir.remove(run_dir::RESULT)?;
             return self.dir.write_json(run_dir::RUN, record);
         }
         if !self.resume {
@@ -208,4 +209,64 @@ impl Run {
 /// [`Error::Run`] when the directory holds no run.
 pub fn open(path: &Path) -> Result<RunRecord, Error> {
     RunDir::new(path).read_json(run_dir::RUN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{record, run};
+
+    #[test]
+    fn a_run_is_reopened_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = run(folder.path(), false);
+        assert_eq!(open(folder.path()).unwrap(), record(&run));
+    }
+
+    #[test]
+    fn a_run_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = run(folder.path(), false);
+        let error = run.start(&record(&run)).unwrap_err();
+        assert!(error.to_string().contains("--resume"), "{error}");
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn only_the_same_run_is_resumed_and_every_difference_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        run(folder.path(), false);
+        let run = run(folder.path(), true);
+        let config = toml::from_str("steps = 41\n[model]\nwidth = 8\ndepth = 2\n").unwrap();
+        let other = RunRecord::new("points", "smoke", &config, 9, "flex", &run.device, "");
+        let error = run.start(&other).unwrap_err().to_string();
+        for part in [
+            "seed was 3, now 9",
+            "steps was 40, now 41",
+            "model.depth was absent, now 2",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(!error.contains("width"), "{error}");
+    }
+
+    #[test]
+    fn data_that_changed_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = run(folder.path(), false);
+        run.record_data("aa").unwrap();
+        run.record_data("aa").unwrap();
+        assert_eq!(run.record().unwrap().data_digest, "aa");
+        let error = run.record_data("bb").unwrap_err();
+        assert!(error.to_string().contains("aa then, bb now"), "{error}");
+        assert_eq!(run.record().unwrap().data_digest, "aa");
+    }
+
+    #[test]
+    fn the_recorded_version_of_burn_is_the_one_in_the_manifest() {
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
+        let manifest: Table = std::fs::read_to_string(manifest).unwrap().parse().unwrap();
+        let version = manifest["workspace"]["dependencies"]["burn"]["version"].as_str();
+        assert_eq!(version, Some(format!("={BURN_VERSION}").as_str()));
+    }
 }

@@ -13,7 +13,7 @@ pub const STEP: u64 = 1;
 pub fn derive(seed: u64, stream: u64, index: u64) -> u64 {
     [stream, index]
         .into_iter()
-        .fold(mix(seed), |state, word| mix(state ^ mix(word)))
+        .fold(mix(seed), |state, word| mix(state.wrapping_add(word)))
 }
 
 fn mix(word: u64) -> u64 {

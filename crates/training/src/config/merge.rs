@@ -56,6 +56,11 @@ fn assign(
         return Err(unknown_key(table, schema, place, root));
     };
     let last = depth + 1 == path.len();
+    if let (true, Some((tag, _))) = (last, schema.tag())
+        && tag == key.name
+    {
+        return assign_table(table, schema, place, given, root);
+    }
     if property.kind() == Kind::Table {
         let slot = table
             .entry(key.name.clone())
@@ -76,12 +81,7 @@ fn assign(
         )));
     }
     let value = check(read(given, property, place)?, property, place)?;
-    match schema.tag() {
-        Some((tag, _)) if tag == key.name => choose(table, tag, value),
-        _ => {
-            table.insert(key.name.clone(), value);
-        }
-    }
+    table.insert(key.name.clone(), value);
     Ok(())
 }
 

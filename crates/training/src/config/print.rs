@@ -1,6 +1,6 @@
 //! A resolved configuration as TOML that explains itself.
 
-use super::schema::{Kind, Schema};
+use super::schema::Schema;
 use toml::{Table, Value};
 
 /// Prints `table` with the doc comment of every key above it, keys in the order of their declaration.
@@ -22,7 +22,7 @@ fn section(table: &Table, schema: Schema<'_>, prefix: &str, out: &mut String) {
     for (name, schema, value) in &properties {
         if !value.is_table() {
             comment(*schema, out);
-            out.push_str(&format!("{name} = {}\n", print_value(value, *schema)));
+            out.push_str(&format!("{name} = {value}\n"));
         }
     }
     for (name, schema, value) in &properties {
@@ -49,22 +49,17 @@ fn comment(schema: Schema<'_>, out: &mut String) {
     }
 }
 
-fn print_value(value: &Value, schema: Schema<'_>) -> String {
-    match (schema.kind(), value) {
-        // A key in single precision holds 0.1, not 0.10000000149011612.
-        (Kind::Number, Value::Float(number)) => Value::Float(tidy(*number, schema)).to_string(),
-        _ => value.to_string(),
-    }
-}
-
+/// The number with as many digits as its key can hold: 0.1 in single precision, not
+/// 0.10000000149011612; 15 digits in double precision, which any text format gives back exactly.
 fn tidy(number: f64, schema: Schema<'_>) -> f64 {
-    match schema.is_single_precision() {
-        true => (number as f32).to_string().parse().unwrap_or(number),
-        false => number,
-    }
+    let text = match schema.is_single_precision() {
+        true => (number as f32).to_string(),
+        false => format!("{number:.14e}"),
+    };
+    text.parse().unwrap_or(number)
 }
 
-/// Gives every key in single precision the shortest number that is still the same `f32`.
+/// Gives every number as many digits as its key can hold.
 pub fn shorten(table: &mut Table, schema: Schema<'_>) {
     let known = schema
         .properties(table)
