@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AugmentConfig, DataError, Draw, ImageProcessor, ImageSource, LabelledImage, Tokenizer,
-    VqaSample,
+    AugmentConfig, DataError, Draw, ImageProcessor, ImageSource, LabelledImage, Question,
+    Tokenizer, VqaSample,
 };
 
 /// A sample on its way into a batch.
@@ -122,12 +122,48 @@ impl VqaCollate {
     }
 }
 
-impl Collate for VqaCollate {
-    type Sample = VqaSample;
-    type Host = VqaHost;
-    type Batch = VqaBatch;
+impl VqaCollate {
+    /// One question about one image, without an answer: the batch's only target is 0 and means nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError`] if the image cannot be decoded or the question not tokenised.
+    pub fn ask(
+        &self,
+        image: ImageSource,
+        question: &str,
+        device: &Device,
+    ) -> Result<VqaBatch, DataError> {
+        let question = Question {
+            id: "question".into(),
+            text: question.into(),
+            answer: String::new(),
+        };
+        let sample = VqaSample {
+            id: image.name(),
+            image,
+            questions: vec![question],
+        };
+        let drawn = vec![Drawn { sample, draw: None }];
+        let host = self.prepare(drawn, |_| Ok(0))?;
+        Ok(self.upload(host, device))
+    }
 
-    fn collate(&self, drawn: Vec<Drawn<VqaSample>>) -> Result<VqaHost, DataError> {
+    /// The index of the right answer.
+    fn target(&self, question: &Question) -> Result<i32, DataError> {
+        let known = self.answers.get(&question.answer).copied();
+        known.ok_or_else(|| DataError::UnknownAnswer {
+            id: question.id.clone(),
+            answer: question.answer.clone(),
+            known: self.answers.len(),
+        })
+    }
+
+    fn prepare(
+        &self,
+        drawn: Vec<Drawn<VqaSample>>,
+        target: impl Fn(&Question) -> Result<i32, DataError>,
+    ) -> Result<VqaHost, DataError> {
         let size = self.images.size();
         let mut host = VqaHost {
             images: Vec::with_capacity(drawn.len() * 3 * size * size),
@@ -154,13 +190,7 @@ impl Collate for VqaCollate {
                 )?;
             }
             for question in sample.questions {
-                let Some(&answer) = self.answers.get(&question.answer) else {
-                    return Err(DataError::UnknownAnswer {
-                        id: question.id,
-                        answer: question.answer,
-                        known: self.answers.len(),
-                    });
-                };
+                host.answers.push(target(&question)?);
                 let text = match self.blank {
                     Blank::Question => String::new(),
                     Blank::None | Blank::Image => question.text,
@@ -175,7 +205,6 @@ impl Collate for VqaCollate {
                 };
                 host.image_of.push(number);
                 host.text_of.push(text);
-                host.answers.push(answer);
                 host.ids.push(question.id);
             }
         }
@@ -190,6 +219,16 @@ impl Collate for VqaCollate {
         }
         host.shape[2..].copy_from_slice(&[texts.len(), length]);
         Ok(host)
+    }
+}
+
+impl Collate for VqaCollate {
+    type Sample = VqaSample;
+    type Host = VqaHost;
+    type Batch = VqaBatch;
+
+    fn collate(&self, drawn: Vec<Drawn<VqaSample>>) -> Result<VqaHost, DataError> {
+        self.prepare(drawn, |question| self.target(question))
     }
 
     fn upload(&self, host: VqaHost, device: &Device) -> VqaBatch {

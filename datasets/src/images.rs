@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Seek};
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::paths::{Root, open_regular};
+use crate::whole::is_whole;
 use crate::{DataError, Place};
 
 /// The largest width and height that is decoded.
@@ -86,12 +87,12 @@ impl ImageSource {
     /// damaged, without pixels, larger than [`MAX_SIDE`] on a side, or would take more than [`MAX_BYTES`].
     pub fn decode(&self) -> Result<RgbImage, DataError> {
         match self {
-            Self::File(path) => open_image(path).and_then(|file| decode(BufReader::new(file))),
+            Self::File(path) => read(path).and_then(|bytes| decode(&bytes)),
             Self::Listed { root, relative, .. } => root
                 .resolve(relative)
-                .and_then(|path| open_image(&path))
-                .and_then(|file| decode(BufReader::new(file))),
-            Self::Embedded { bytes, .. } => decode(Cursor::new(bytes)),
+                .and_then(|path| read(&path))
+                .and_then(|bytes| decode(&bytes)),
+            Self::Embedded { bytes, .. } => decode(bytes),
             Self::Pixels {
                 file,
                 offset,
@@ -110,13 +111,12 @@ impl ImageSource {
     ///
     /// [`DataError::Image`] as for [`ImageSource::decode`].
     pub(crate) fn length(&self) -> Result<u64, DataError> {
-        let length = |path: &Path| open_image(path)?.metadata().map_err(|e| e.to_string());
         match self {
-            Self::File(path) => length(path).map(|metadata| metadata.len()),
+            Self::File(path) => open_image(path).map(|(_, length)| length),
             Self::Listed { root, relative, .. } => root
                 .resolve(relative)
-                .and_then(|path| length(&path))
-                .map(|metadata| metadata.len()),
+                .and_then(|path| open_image(&path))
+                .map(|(_, length)| length),
             Self::Embedded { bytes, .. } => Ok(bytes.len() as u64),
             Self::Pixels { file, .. } => Ok(file.len() as u64),
         }
@@ -136,23 +136,36 @@ impl ImageSource {
     }
 }
 
-fn open_image(path: &Path) -> Result<File, String> {
+/// Opens an image's file and tells its length, which is within the limits.
+fn open_image(path: &Path) -> Result<(File, u64), String> {
     let file = open_regular(path).map_err(|error| error.to_string())?;
     let length = file.metadata().map_err(|error| error.to_string())?.len();
     match length {
         0 => Err("the file is empty".into()),
-        1..=MAX_BYTES => Ok(file),
+        1..=MAX_BYTES => Ok((file, length)),
         _ => Err(format!(
             "the file has {length} bytes; the limit is {MAX_BYTES}"
         )),
     }
 }
 
-fn decode(encoded: impl BufRead + Seek) -> Result<RgbImage, String> {
-    let mut reader = ImageReader::new(encoded)
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let (file, length) = open_image(path)?;
+    let mut bytes = Vec::with_capacity(length as usize);
+    // A file that grows meanwhile is not followed.
+    let read = file.take(length).read_to_end(&mut bytes);
+    read.map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
+    let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|error| error.to_string())?;
     let format = reader.format().ok_or("not a PNG or JPEG image")?;
+    if !is_whole(format, bytes) {
+        return Err("the file is truncated: it ends before its end marker".into());
+    }
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_BYTES);
     reader.limits(limits);

@@ -21,7 +21,11 @@ mod paths;
 mod prefetch;
 mod sample;
 mod split;
+#[cfg(test)]
+mod tests;
 mod tokenizer;
+mod vocabulary;
+mod whole;
 
 pub use augment::{AugmentConfig, Draw};
 pub use batch::{

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::data::dataset::{Dataset, InMemDataset};
 
-use crate::{ImageSource, Split};
+use crate::{DataError, ImageSource, Split};
 
 /// Random access to samples, shared by loaders. Any implementation of Burn's [`Dataset`] will do.
 pub type Samples<S> = Arc<dyn Dataset<S>>;
@@ -120,6 +120,22 @@ pub struct TextData {
     pub test: Samples<String>,
     /// SHA-256 (hexadecimal) of what the samples were made from.
     pub digest: String,
+}
+
+impl VqaData {
+    /// The texts of the training split's questions: what a vocabulary is trained on.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with a sample.
+    pub fn training_texts(&self) -> Result<Vec<String>, DataError> {
+        let mut texts = Vec::new();
+        for index in 0..self.train.len() {
+            let sample = self.train.get(index).map_err(DataError::Dataset)?;
+            texts.extend(sample.questions.into_iter().map(|question| question.text));
+        }
+        Ok(texts)
+    }
 }
 
 macro_rules! split_accessor {

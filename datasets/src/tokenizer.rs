@@ -1,20 +1,24 @@
 //! Text to token ids and back: a vocabulary trained on the training split, or the user's `tokenizer.json`.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
-use tokenizers::models::TrainerWrapper;
-use tokenizers::models::wordlevel::{WordLevel, WordLevelTrainer};
-use tokenizers::models::wordpiece::{WordPiece, WordPieceTrainer};
+use tokenizers::models::wordlevel::WordLevel;
+use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, ModelWrapper, PostProcessor};
+use tokenizers::{
+    AddedToken, ModelWrapper, NormalizedString, Normalizer, OffsetReferential, OffsetType,
+    PostProcessor, PreTokenizedString, PreTokenizer,
+};
 
 use crate::DataError;
 use crate::paths::open_regular;
+use crate::vocabulary::{self, Words};
 
 /// Padding; id 0 in a trained vocabulary.
 pub const PAD: &str = "[PAD]";
@@ -26,6 +30,9 @@ pub const CLS: &str = "[CLS]";
 pub const SEP: &str = "[SEP]";
 /// A hidden token; id 4.
 pub const MASK: &str = "[MASK]";
+
+/// In the order of their ids.
+const SPECIAL: [&str; 5] = [PAD, UNK, CLS, SEP, MASK];
 
 /// How a vocabulary is trained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -77,10 +84,7 @@ impl Tokenizer {
     /// # Errors
     ///
     /// [`DataError::Tokenizer`] and [`DataError::Setting`], as [`Tokenizer::from_file`] and [`Tokenizer::train`].
-    pub fn new<'a>(
-        config: &TokenizerConfig,
-        texts: impl Iterator<Item = &'a str> + Send,
-    ) -> Result<Self, DataError> {
+    pub fn new(config: &TokenizerConfig, texts: &[String]) -> Result<Self, DataError> {
         if config.file.is_empty() {
             Self::train(config, texts)
         } else {
@@ -94,53 +98,53 @@ impl Tokenizer {
     ///
     /// [`DataError::Setting`] if the vocabulary or the maximal length leaves no room beside the special tokens,
     /// [`DataError::Tokenizer`] if training fails.
-    pub fn train<'a>(
-        config: &TokenizerConfig,
-        texts: impl Iterator<Item = &'a str> + Send,
-    ) -> Result<Self, DataError> {
+    pub fn train(config: &TokenizerConfig, texts: &[String]) -> Result<Self, DataError> {
         let failed = |error: tokenizers::Error| DataError::Tokenizer {
             tokenizer: "tokenizer".into(),
             reason: error.to_string(),
             remedy: "check the training split's texts",
         };
-        let special_tokens = [PAD, UNK, CLS, SEP, MASK].map(|token| AddedToken::from(token, true));
-        if config.vocabulary_size <= special_tokens.len() {
+        let Some(size) = config
+            .vocabulary_size
+            .checked_sub(SPECIAL.len())
+            .filter(|&size| size > 0)
+        else {
             return Err(DataError::Setting {
                 setting: "vocabulary_size",
                 value: config.vocabulary_size.to_string(),
-                reason: format!(
-                    "expected more than the {} special tokens",
-                    special_tokens.len()
-                ),
+                reason: format!("expected more than the {} special tokens", SPECIAL.len()),
             });
-        }
-        let (model, mut trainer): (ModelWrapper, TrainerWrapper) = match config.vocabulary {
+        };
+        let words = count_words(texts).map_err(failed)?;
+        let entries = match config.vocabulary {
+            Vocabulary::WordLevel => vocabulary::word_level(&words, size),
+            Vocabulary::WordPiece => vocabulary::word_piece(&words, size),
+        };
+        let entries = SPECIAL
+            .map(String::from)
+            .into_iter()
+            .chain(entries)
+            .zip(0..)
+            .collect();
+        let model: ModelWrapper = match config.vocabulary {
             Vocabulary::WordLevel => {
-                let model = WordLevel::builder().unk_token(UNK.into()).build();
-                let mut trainer = WordLevelTrainer::default();
-                trainer.vocab_size = config.vocabulary_size;
-                trainer.special_tokens = special_tokens.into();
-                trainer.show_progress = false;
-                (model.map_err(failed)?.into(), trainer.into())
+                let model = WordLevel::builder().vocab(entries).unk_token(UNK.into());
+                model.build().map_err(failed)?.into()
             }
             Vocabulary::WordPiece => {
-                let model = WordPiece::builder().unk_token(UNK.into()).build();
-                let trainer = WordPieceTrainer::builder()
-                    .vocab_size(config.vocabulary_size)
-                    .special_tokens(special_tokens.into())
-                    .show_progress(false)
-                    .build();
-                (model.map_err(failed)?.into(), trainer.into())
+                let model = WordPiece::builder().vocab(entries).unk_token(UNK.into());
+                model.build().map_err(failed)?.into()
             }
         };
         let mut inner = tokenizers::Tokenizer::new(model);
         inner
-            .with_normalizer(Some(BertNormalizer::new(true, true, None, true)))
+            .with_normalizer(Some(normalizer()))
             .map_err(failed)?
             .with_pre_tokenizer(Some(BertPreTokenizer))
             .with_post_processor(Some(BertProcessing::new((SEP.into(), 3), (CLS.into(), 2))))
-            .with_decoder(Some(WordPieceDecoder::default()));
-        inner.train(&mut trainer, texts).map_err(failed)?;
+            .with_decoder(Some(WordPieceDecoder::default()))
+            .add_special_tokens(SPECIAL.map(|token| AddedToken::from(token, true)))
+            .map_err(failed)?;
         Self::checked(inner, config.max_length, "tokenizer")
     }
 
@@ -306,3 +310,27 @@ impl Tokenizer {
 
 /// The largest `tokenizer.json` that is read; those of large multilingual models have about 30 MiB.
 const MAX_TOKENIZER_BYTES: u64 = 128 << 20;
+
+/// Lower case, no accents, Chinese characters apart (BERT).
+fn normalizer() -> BertNormalizer {
+    BertNormalizer::new(true, true, None, true)
+}
+
+/// The words of texts, as the tokenizer will see them.
+fn count_words(texts: &[String]) -> Result<Words, tokenizers::Error> {
+    let mut distinct: HashMap<&str, u64> = HashMap::new();
+    for text in texts {
+        *distinct.entry(text).or_default() += 1;
+    }
+    let mut words = Words::new();
+    for (text, count) in distinct {
+        let mut normalized = NormalizedString::from(text);
+        normalizer().normalize(&mut normalized)?;
+        let mut split = PreTokenizedString::from(normalized);
+        BertPreTokenizer.pre_tokenize(&mut split)?;
+        for (word, ..) in split.get_splits(OffsetReferential::Original, OffsetType::Byte) {
+            *words.entry(word.to_owned()).or_default() += count;
+        }
+    }
+    Ok(words)
+}

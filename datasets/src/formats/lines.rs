@@ -117,6 +117,15 @@ pub(crate) fn record<T: DeserializeOwned>(
     line: &str,
     shape: &str,
 ) -> Result<T, DataError> {
+    // serde would also take an array for a record, its fields in order.
+    if !line.trim_start().starts_with('{') {
+        let reason = "not a JSON object";
+        return Err(DataError::format(
+            place.clone(),
+            reason,
+            format!("expected {shape}"),
+        ));
+    }
     serde_json::from_str(line).map_err(|error| {
         // serde counts lines within the string it was given, which is one line.
         let reason = error.to_string().replace(" at line 1 column ", ", column ");
