@@ -26,6 +26,35 @@ impl fmt::Display for Origin {
     }
 }
 
+/// The valid names where an unknown one was given; the tail of the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The nearest to what was given.
+    pub suggestion: Option<String>,
+    /// All of them.
+    pub valid: Vec<String>,
+}
+
+impl Names {
+    pub(crate) fn near<'a>(name: &str, valid: impl IntoIterator<Item = &'a str>) -> Box<Self> {
+        let valid: Vec<String> = valid.into_iter().map(str::to_string).collect();
+        let nearest = crate::suggest(name, valid.iter().map(String::as_str));
+        Box::new(Self {
+            suggestion: nearest.map(str::to_string),
+            valid,
+        })
+    }
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(nearest) = &self.suggestion {
+            write!(f, "; did you mean `{nearest}`?")?;
+        }
+        write!(f, " (valid: {})", self.valid.join(", "))
+    }
+}
+
 /// What can go wrong between the command line and the last step.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -35,33 +64,29 @@ pub enum Error {
     Usage(String),
 
     /// A recipe, preset, dataset, backend, ... that does not exist.
-    #[error("unknown {kind} `{name}`{}", hint(.suggestion, .valid))]
+    #[error("unknown {kind} `{name}`{names}")]
     UnknownName {
         /// What was looked for: `recipe`, `preset`, `dataset`, `backend`, ...
         kind: &'static str,
         /// The name as given.
         name: String,
-        /// The nearest valid name.
-        suggestion: Option<String>,
-        /// Every valid name.
-        valid: Vec<String>,
+        /// What would be valid.
+        names: Box<Names>,
     },
 
     /// A configuration key that the recipe does not have.
-    #[error("{at}: unknown key `{key}`{}", hint(.suggestion, .valid))]
+    #[error("{at}: unknown key `{key}`{names}")]
     UnknownKey {
         /// Where it was written.
         at: Origin,
         /// The dotted key as given.
         key: String,
-        /// The nearest valid key, dotted.
-        suggestion: Option<String>,
-        /// The valid keys of that table.
-        valid: Vec<String>,
+        /// What would be valid.
+        names: Box<Names>,
     },
 
     /// A word that is none of the words the key accepts.
-    #[error("{at}: `{key}` cannot be `{value}`{}", hint(.suggestion, .valid))]
+    #[error("{at}: `{key}` cannot be `{value}`{names}")]
     UnknownVariant {
         /// Where it was written.
         at: Origin,
@@ -69,10 +94,8 @@ pub enum Error {
         key: String,
         /// The word as given.
         value: String,
-        /// The nearest valid word.
-        suggestion: Option<String>,
-        /// Every valid word.
-        valid: Vec<String>,
+        /// What would be valid.
+        names: Box<Names>,
     },
 
     /// A value of another type, or outside the range of the key.
@@ -190,12 +213,10 @@ impl Error {
         name: &str,
         valid: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        let valid: Vec<&str> = valid.into_iter().collect();
         Error::UnknownName {
             kind,
             name: name.to_string(),
-            suggestion: crate::suggest(name, valid.iter().copied()).map(str::to_string),
-            valid: valid.into_iter().map(str::to_string).collect(),
+            names: Names::near(name, valid),
         }
     }
 
@@ -208,15 +229,6 @@ impl Error {
             source,
         }
     }
-}
-
-/// The tail of a message about a name: the nearest one, then all of them.
-fn hint(suggestion: &Option<String>, valid: &[String]) -> String {
-    let nearest = suggestion
-        .as_ref()
-        .map(|name| format!("; did you mean `{name}`?"))
-        .unwrap_or_default();
-    format!("{nearest} (valid: {})", valid.join(", "))
 }
 
 #[cfg(test)]

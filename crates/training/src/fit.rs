@@ -106,7 +106,8 @@ pub struct Fitted<M> {
 /// # Errors
 ///
 /// [`Error::Interrupted`] after a stop was asked for and the state saved; [`Error::NonFinite`] before a
-/// broken gradient reaches the weights; [`Error::Data`], [`Error::Io`] and [`Error::Checkpoint`].
+/// broken gradient reaches the weights; [`Error::Usage`] for a `config` that contradicts itself or the
+/// loader; [`Error::Data`], [`Error::Io`] and [`Error::Checkpoint`].
 pub fn fit<M>(
     run: &Run,
     config: &TrainingConfig,
@@ -120,8 +121,8 @@ where
     <M as TrainStep>::Output: Observe,
     <M as InferenceStep>::Output: Observe,
 {
-    let record = run.record()?;
-    let config_digest = record.config_digest;
+    check(config, train.num_items())?;
+    let config_digest = run.record()?.config_digest;
     checkpoint::clean(&run.dir)?;
     let (set, skipped) = if run.resume {
         checkpoint::newest(&run.dir)?
@@ -212,6 +213,23 @@ where
         parameters,
         validation,
     })
+}
+
+/// What the ranges of single keys cannot say.
+fn check(config: &TrainingConfig, steps: usize) -> Result<(), Error> {
+    if config.min_learning_rate > config.learning_rate {
+        return Err(Error::Usage(format!(
+            "`min_learning_rate` ({}) is above `learning_rate` ({})",
+            config.min_learning_rate, config.learning_rate
+        )));
+    }
+    if steps != config.steps {
+        return Err(Error::Usage(format!(
+            "the training loader has {steps} steps, the configuration {}",
+            config.steps
+        )));
+    }
+    Ok(())
 }
 
 /// Draws the initial weights from the seed of the run and moves them to the training device.

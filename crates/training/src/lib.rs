@@ -43,7 +43,7 @@ mod silent;
 mod strategy;
 mod suggest;
 
-pub use error::{Error, Origin};
+pub use error::{Error, Names, Origin};
 pub use fit::{Fitted, TrainingConfig, fit};
 pub use observe::{ClassificationOutput, Observe, Scalar};
 pub use recipe::{AnyRecipe, Outcome, Prediction, Preset, Recipe, Resolved};

@@ -107,7 +107,7 @@ where
                 return self.interrupted(step, true);
             }
             let batch = match batches.next() {
-                Some(batch) => batch.map_err(|error| Error::Data(Box::new(error)))?,
+                Some(batch) => batch.map_err(Error::data)?,
                 None => {
                     return Err(Error::Backend(format!(
                         "the training data ended after step {step} of {total}"
@@ -160,8 +160,6 @@ where
             finite(step, "train", name, value)?;
         }
         let grads = clip(&model, output.grads, norm, config.clip_norm);
-        // The optimizer updates in place what nobody else holds.
-        drop(model);
         self.learner.lr_step();
         self.learner.optimizer_step(grads);
         if step == 1 || step == total || due(step, config.log_every) {
@@ -195,7 +193,8 @@ where
             if run.interrupter.should_stop() {
                 return self.interrupted(step, false).map(drop);
             }
-            means.add(&model.step_inference(batch.map_err(|error| Error::Data(Box::new(error)))?));
+            let batch = batch.map_err(Error::data)?;
+            means.add(&InferenceStep::step(&model, batch));
         }
         let means = means.means();
         for (name, value) in &means {
@@ -260,15 +259,6 @@ where
         self.strategy.start.seconds + self.started.elapsed().as_secs_f64()
     }
 }
-
-/// `InferenceStep::step` under a name of its own: a model has two methods called `step`.
-trait Infer: InferenceStep {
-    fn step_inference(&self, batch: Self::Input) -> Self::Output {
-        InferenceStep::step(self, batch)
-    }
-}
-
-impl<M: InferenceStep> Infer for M {}
 
 fn due(step: usize, every: usize) -> bool {
     every > 0 && step.is_multiple_of(every)

@@ -2,6 +2,7 @@
 
 use super::overlay::{Assignment, Given, Key, parse_value};
 use super::schema::{Kind, Schema};
+use crate::error::Names;
 use crate::{Error, suggest};
 use toml::{Table, Value};
 
@@ -215,9 +216,8 @@ fn one_of(word: String, words: &[&str], place: Place<'_>) -> Result<String, Erro
     Err(Error::UnknownVariant {
         at: place.key().at.clone(),
         key: place.dotted(),
-        suggestion: suggest(&word, words.iter().copied()).map(str::to_string),
+        names: Names::near(&word, words.iter().copied()),
         value: word,
-        valid: words.iter().map(|word| word.to_string()).collect(),
     })
 }
 
@@ -243,35 +243,36 @@ fn expected(schema: Schema<'_>) -> String {
 /// The key below which nothing is known, with the nearest key beside it, or the nearest key of that
 /// name anywhere (`learning_rate` for `training.learning_rate`).
 fn unknown_key(table: &Table, schema: Schema<'_>, place: Place<'_>, root: &Table) -> Error {
-    let valid: Vec<&str> = schema
-        .properties(table)
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
-    let name = &place.key().name;
+    let valid = schema.properties(table).into_iter().map(|(name, _)| name);
+    let mut names = Names::near(&place.key().name, valid);
     let parents = &place.path[..place.depth];
-    let beside = suggest(name, valid.iter().copied()).map(|found| {
-        parents
-            .iter()
-            .map(|key| key.name.as_str())
-            .chain([found])
-            .collect::<Vec<_>>()
-            .join(".")
-    });
-    let anywhere = || {
-        let leaves = leaves(root, "");
-        let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_string();
-        let names: Vec<String> = leaves.iter().map(|path| last(path)).collect();
-        let wanted = &place.path[place.path.len() - 1].name;
-        let found = suggest(wanted, names.iter().map(String::as_str))?;
-        leaves.iter().find(|path| last(path) == found).cloned()
+    names.suggestion = match names.suggestion {
+        Some(found) => Some(join(
+            parents
+                .iter()
+                .map(|key| key.name.as_str())
+                .chain([found.as_str()]),
+        )),
+        None => anywhere(&place.path[place.path.len() - 1].name, root),
     };
     Error::UnknownKey {
         at: place.key().at.clone(),
         key: place.dotted(),
-        suggestion: beside.or_else(anywhere),
-        valid: valid.into_iter().map(str::to_string).collect(),
+        names,
     }
+}
+
+/// The dotted key of the whole configuration whose last part is nearest to `name`.
+fn anywhere(name: &str, root: &Table) -> Option<String> {
+    let last = |path: &String| path.rsplit('.').next().unwrap_or_default().to_string();
+    let leaves = leaves(root, "");
+    let names: Vec<String> = leaves.iter().map(last).collect();
+    let nearest = suggest(name, names.iter().map(String::as_str))?;
+    leaves.into_iter().find(|path| last(path) == nearest)
+}
+
+fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(".")
 }
 
 /// Every dotted key of a table that holds a value.
@@ -298,11 +299,7 @@ impl Place<'_> {
     }
 
     fn dotted(&self) -> String {
-        self.path[..=self.depth]
-            .iter()
-            .map(|key| key.name.as_str())
-            .collect::<Vec<_>>()
-            .join(".")
+        join(self.path[..=self.depth].iter().map(|key| key.name.as_str()))
     }
 
     fn wrong(&self, expected: &str, found: &Value) -> Error {

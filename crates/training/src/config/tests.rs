@@ -37,13 +37,20 @@ enum Pooling {
 enum Fusion {
     Early(Early),
     Late(Late),
+    Sum(Sum),
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// As the configurations of models are written: Burn's derive implements serde.
+#[derive(burn::config::Config, Debug, PartialEq, JsonSchema)]
 struct Early {
     /// Joint layers.
+    #[config(default = 4)]
     layers: usize,
 }
+
+/// A strategy with nothing to configure.
+#[derive(burn::config::Config, Debug, PartialEq, JsonSchema)]
+struct Sum {}
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 struct Late {
@@ -67,7 +74,8 @@ fn preset(choices: &Table) -> Config {
                 width: 128,
                 layers: 1,
             }),
-            _ => Fusion::Early(Early { layers: 4 }),
+            Some("sum") => Fusion::Sum(Sum::new()),
+            _ => Fusion::Early(Early::new()),
         },
     }
 }
@@ -161,12 +169,8 @@ fn unknown_keys_name_the_nearest() {
         ("quux=1", None),
     ] {
         match with_sets(&[set]).unwrap_err() {
-            Error::UnknownKey {
-                suggestion: found,
-                at,
-                ..
-            } => {
-                assert_eq!(found.as_deref(), suggestion, "{set}");
+            Error::UnknownKey { names, at, .. } => {
+                assert_eq!(names.suggestion.as_deref(), suggestion, "{set}");
                 assert_eq!(at, Origin::Set(set.to_string()));
             }
             other => panic!("{set}: {other}"),
@@ -249,7 +253,7 @@ fn wrong_types_say_what_is_expected_and_what_was_found() {
         ),
         (
             "fusion=5",
-            "`fusion` must be a table with the key `strategy`, or one of early, late, not the integer `5`",
+            "`fusion` must be a table with the key `strategy`, or one of early, late, sum, not the integer `5`",
         ),
     ] {
         let error = with_sets(&[set]).unwrap_err();
@@ -283,8 +287,8 @@ fn unknown_words_name_the_nearest() {
     for (set, nearest, valid) in [
         ("pooling=cl", "cls", "cls, mean-of-all"),
         ("pooling=mean_of_all", "mean-of-all", "cls, mean-of-all"),
-        ("fusion=lat", "late", "early, late"),
-        ("fusion.strategy=erly", "early", "early, late"),
+        ("fusion=lat", "late", "early, late, sum"),
+        ("fusion.strategy=erly", "early", "early, late, sum"),
     ] {
         let error = with_sets(&[set]).unwrap_err().to_string();
         assert!(
@@ -333,6 +337,10 @@ fn the_keys_of_a_chosen_strategy_may_come_before_the_choice() {
             .unwrap()
             .fusion,
         late
+    );
+    assert_eq!(
+        with_sets(&["fusion=sum"]).unwrap().fusion,
+        Fusion::Sum(Sum::new())
     );
     // A key of the other strategy is unknown.
     assert!(matches!(
@@ -430,7 +438,7 @@ fn keys_are_printed_in_the_order_of_their_declaration() {
         "{text}"
     );
     assert!(
-        text.contains("# One of: early, late.\n[fusion]\nstrategy = \"late\"\n"),
+        text.contains("# One of: early, late, sum.\n[fusion]\nstrategy = \"late\"\n"),
         "{text}"
     );
 }

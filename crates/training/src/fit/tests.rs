@@ -286,6 +286,32 @@ fn a_broken_number_stops_before_it_reaches_the_weights() {
 }
 
 #[test]
+fn a_configuration_that_contradicts_itself_or_the_loader_is_refused() {
+    let _turn = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let run = run(folder.path(), false);
+    let attempt = |config: TrainingConfig| {
+        let model = Classifier::new(&run.device);
+        let train = Arc::new(Steps::new(STEPS));
+        fit(&run, &config, model, train, Arc::new(Steps::new(3)), 16.0).unwrap_err()
+    };
+    let error = attempt(config(STEPS + 1));
+    assert!(
+        error.to_string().contains("40 steps, the configuration 41"),
+        "{error}"
+    );
+    let error = attempt(TrainingConfig {
+        min_learning_rate: 0.5,
+        ..config(STEPS)
+    });
+    assert!(
+        error.to_string().contains("`min_learning_rate` (0.5)"),
+        "{error}"
+    );
+    assert_eq!(error.exit_code(), 2);
+}
+
+#[test]
 fn an_untrained_run_cannot_be_evaluated() {
     let _turn = alone();
     let folder = tempfile::tempdir().unwrap();
