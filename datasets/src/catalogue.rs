@@ -83,6 +83,15 @@ pub(crate) fn find(name: &str) -> Result<Found, DataError> {
     })
 }
 
+/// What a name of the catalogue or a path holds, told without reading a sample.
+///
+/// # Errors
+///
+/// [`DataError`] if it is neither, with the nearest name, or if the path holds nothing that is known.
+pub fn kind(name_or_path: &str) -> Result<Kind, DataError> {
+    find(name_or_path).map(|found| found.kind())
+}
+
 fn wrong_kind(name: &str, found: Kind, wanted: Kind) -> DataError {
     let suitable = ENTRIES.iter().filter(|entry| entry.kind == wanted);
     let suitable: Vec<&str> = suitable.map(|entry| entry.name).collect();

@@ -10,7 +10,9 @@ use sha2::{Digest, Sha256};
 use crate::facts::{COLOURS, Pair, SHAPES, possible_pairs};
 use crate::sample::in_memory;
 use crate::split::{fraction, hex};
-use crate::{DataError, ImageData, ImageSource, LabelledImage, Question, VqaData, VqaSample};
+use crate::{
+    DataError, ImageData, ImageSource, LabelledImage, Place, Question, VqaData, VqaSample,
+};
 
 /// The dataset as published.
 pub(crate) const NAME: &str = "easy-vqa";
@@ -19,8 +21,16 @@ pub(crate) const COMPOSITIONS: &str = "easy-vqa-compositions";
 /// Classification of the object.
 pub(crate) const OBJECTS: &str = "easy-vqa-objects";
 
-const TRAIN: &[u8] = include_bytes!("../easy-vqa/train.tar.gz");
-const TEST: &[u8] = include_bytes!("../easy-vqa/test.tar.gz");
+static TRAIN: Archive = Archive {
+    name: "train",
+    bytes: include_bytes!("../easy-vqa/train.tar.gz"),
+    files: OnceLock::new(),
+};
+static TEST: Archive = Archive {
+    name: "test",
+    bytes: include_bytes!("../easy-vqa/test.tar.gz"),
+    files: OnceLock::new(),
+};
 const ANSWERS: &str = include_str!("../easy-vqa/answers.txt");
 
 /// How many of the 4,000 training images are for validation.
@@ -37,74 +47,74 @@ pub const HELD_OUT: [Pair; 6] = [
     ("green", "triangle"),
 ];
 
-/// The files of one archive, unpacked once for the whole process.
-type Files = HashMap<String, Vec<u8>>;
-
-fn unpack(archive: &'static str) -> Result<&'static Files, DataError> {
-    static UNPACKED: [OnceLock<Result<Files, String>>; 2] = [OnceLock::new(), OnceLock::new()];
-    let (cell, bytes) = match archive {
-        "train" => (&UNPACKED[0], TRAIN),
-        _ => (&UNPACKED[1], TEST),
-    };
-    let read = || -> std::io::Result<Files> {
-        let mut files = Files::new();
-        for entry in tar::Archive::new(GzDecoder::new(bytes)).entries()? {
-            let mut entry = entry?;
-            let name = entry.path()?.display().to_string();
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content)?;
-            files.insert(name, content);
-        }
-        Ok(files)
-    };
-    cell.get_or_init(|| read().map_err(|error| error.to_string()))
-        .as_ref()
-        .map_err(|reason| damaged(archive, reason))
+/// One published split as it is embedded.
+struct Archive {
+    name: &'static str,
+    bytes: &'static [u8],
+    /// Its files by name, or why there are none; unpacked once for the whole process.
+    files: OnceLock<Result<HashMap<String, Vec<u8>>, String>>,
 }
 
-fn damaged(archive: &str, reason: impl ToString) -> DataError {
-    DataError::format(
-        crate::Place::file(format!("easy-vqa/{archive}.tar.gz").as_ref()),
-        reason.to_string(),
-        "the binary is damaged: build it again",
-    )
-}
-
-/// The images of one archive with their questions, in the order of their numbers.
-fn samples(archive: &'static str) -> Result<Vec<VqaSample>, DataError> {
-    let files = unpack(archive)?;
-    let member = |name: &str| {
-        let content = files.get(name);
-        content.ok_or_else(|| damaged(archive, format!("no {name}")))
-    };
-    let rows: Vec<(String, String, usize)> = serde_json::from_slice(member("questions.json")?)
-        .map_err(|error| damaged(archive, error))?;
-    let mut groups: BTreeMap<usize, Vec<Question>> = BTreeMap::new();
-    for (text, answer, image) in rows {
-        let questions = groups.entry(image).or_default();
-        let id = format!("{archive}/{image}/{}", questions.len());
-        questions.push(Question { id, text, answer });
+impl Archive {
+    /// The content of a file.
+    fn file(&'static self, name: &str) -> Result<&'static [u8], DataError> {
+        let unpack = || -> std::io::Result<HashMap<String, Vec<u8>>> {
+            let mut files = HashMap::new();
+            for entry in tar::Archive::new(GzDecoder::new(self.bytes)).entries()? {
+                let mut entry = entry?;
+                let name = entry.path()?.display().to_string();
+                let mut content = Vec::new();
+                entry.read_to_end(&mut content)?;
+                files.insert(name, content);
+            }
+            Ok(files)
+        };
+        let files = self
+            .files
+            .get_or_init(|| unpack().map_err(|error| error.to_string()));
+        let files = files.as_ref().map_err(|reason| self.damaged(reason))?;
+        let content = files.get(name).map(Vec::as_slice);
+        content.ok_or_else(|| self.damaged(format!("no {name}")))
     }
-    groups
-        .into_iter()
-        .map(|(image, questions)| {
-            let id = format!("{archive}/{image}");
-            let bytes = member(&format!("images/{image}.png"))?;
-            Ok(VqaSample {
-                image: ImageSource::Embedded {
-                    name: format!("{NAME}/{id}.png"),
-                    bytes,
-                },
-                id,
-                questions,
+
+    /// The images with their questions, in the order of their numbers.
+    fn samples(&'static self) -> Result<Vec<VqaSample>, DataError> {
+        let rows: Vec<(String, String, usize)> =
+            serde_json::from_slice(self.file("questions.json")?)
+                .map_err(|error| self.damaged(error))?;
+        let mut groups: BTreeMap<usize, Vec<Question>> = BTreeMap::new();
+        for (text, answer, image) in rows {
+            let questions = groups.entry(image).or_default();
+            let id = format!("{}/{image}/{}", self.name, questions.len());
+            questions.push(Question { id, text, answer });
+        }
+        groups
+            .into_iter()
+            .map(|(image, questions)| {
+                let id = format!("{}/{image}", self.name);
+                let name = format!("{NAME}/{id}.png");
+                let bytes = self.file(&format!("images/{image}.png"))?;
+                Ok(VqaSample {
+                    id,
+                    image: ImageSource::Embedded { name, bytes },
+                    questions,
+                })
             })
-        })
-        .collect()
+            .collect()
+    }
+
+    fn damaged(&self, reason: impl ToString) -> DataError {
+        DataError::format(
+            Place::file(format!("easy-vqa/{}.tar.gz", self.name).as_ref()),
+            reason.to_string(),
+            "the binary is damaged: build it again",
+        )
+    }
 }
 
 /// The published training images as train and valid, the published test images as test.
 fn splits() -> Result<[Vec<VqaSample>; 3], DataError> {
-    let train = samples("train")?;
+    let train = TRAIN.samples()?;
     let mut ranking: Vec<&str> = train.iter().map(|sample| sample.id.as_str()).collect();
     ranking.sort_by(|a, b| fraction(a).total_cmp(&fraction(b)));
     let chosen: HashSet<String> = ranking
@@ -115,14 +125,14 @@ fn splits() -> Result<[Vec<VqaSample>; 3], DataError> {
     let (valid, train) = train
         .into_iter()
         .partition(|sample| chosen.contains(&sample.id));
-    Ok([train, valid, samples("test")?])
+    Ok([train, valid, TEST.samples()?])
 }
 
 fn digest(name: &str) -> String {
     hex(&Sha256::new()
         .chain_update(name)
-        .chain_update(TRAIN)
-        .chain_update(TEST)
+        .chain_update(TRAIN.bytes)
+        .chain_update(TEST.bytes)
         .finalize())
 }
 

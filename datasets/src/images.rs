@@ -79,7 +79,7 @@ impl ImageSource {
         }
     }
 
-    /// The pixels.
+    /// The pixels, as they are stored: a rotation that a camera noted in EXIF is not applied.
     ///
     /// # Errors
     ///

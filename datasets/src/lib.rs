@@ -6,6 +6,8 @@
 //! [`EvalLoader`], which are Burn `DataLoader`s of [`VqaBatch`]es. Classification goes the same way from
 //! [`open_images`] through [`ImageCollate`] to [`ImageBatch`]es.
 
+#![warn(missing_docs)]
+
 mod augment;
 mod batch;
 mod catalogue;
@@ -31,7 +33,7 @@ pub use augment::{AugmentConfig, Draw};
 pub use batch::{
     Blank, Collate, Drawn, ImageBatch, ImageCollate, ImageHost, VqaBatch, VqaCollate, VqaHost,
 };
-pub use catalogue::{Entry, entries, open_captions, open_images, open_text, open_vqa};
+pub use catalogue::{Entry, entries, kind, open_captions, open_images, open_text, open_vqa};
 pub use describe::{Description, SplitCounts, describe};
 pub use easy_vqa::HELD_OUT;
 pub use error::{DataError, Place};

@@ -78,12 +78,18 @@ impl<C: Collate> Source<C> {
         device: &Device,
     ) -> Result<Self, DataError> {
         config.check()?;
-        if samples.is_empty() || samples.len() > u32::MAX as usize {
-            return Err(DataError::Setting {
-                setting: "samples",
-                value: samples.len().to_string(),
-                reason: format!("a split that is loaded has 1 to {} samples", u32::MAX),
-            });
+        let wrong = |reason: &str| DataError::Setting {
+            setting: "samples",
+            value: samples.len().to_string(),
+            reason: reason.into(),
+        };
+        if samples.is_empty() {
+            return Err(wrong(
+                "this split is empty; add samples to it, or give the data more, so that some fall to it",
+            ));
+        }
+        if u32::try_from(samples.len()).is_err() {
+            return Err(wrong("a split may have 4,294,967,295 samples; divide it"));
         }
         Ok(Self {
             samples,

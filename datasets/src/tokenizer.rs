@@ -84,7 +84,10 @@ impl Tokenizer {
     /// # Errors
     ///
     /// [`DataError::Tokenizer`] and [`DataError::Setting`], as [`Tokenizer::from_file`] and [`Tokenizer::train`].
-    pub fn new(config: &TokenizerConfig, texts: &[String]) -> Result<Self, DataError> {
+    pub fn new(
+        config: &TokenizerConfig,
+        texts: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<Self, DataError> {
         if config.file.is_empty() {
             Self::train(config, texts)
         } else {
@@ -98,7 +101,10 @@ impl Tokenizer {
     ///
     /// [`DataError::Setting`] if the vocabulary or the maximal length leaves no room beside the special tokens,
     /// [`DataError::Tokenizer`] if training fails.
-    pub fn train(config: &TokenizerConfig, texts: &[String]) -> Result<Self, DataError> {
+    pub fn train(
+        config: &TokenizerConfig,
+        texts: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<Self, DataError> {
         let failed = |error: tokenizers::Error| DataError::Tokenizer {
             tokenizer: "tokenizer".into(),
             reason: error.to_string(),
@@ -317,10 +323,13 @@ fn normalizer() -> BertNormalizer {
 }
 
 /// The words of texts, as the tokenizer will see them.
-fn count_words(texts: &[String]) -> Result<Words, tokenizers::Error> {
-    let mut distinct: HashMap<&str, u64> = HashMap::new();
+fn count_words(
+    texts: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<Words, tokenizers::Error> {
+    // Questions repeat: each text is split once.
+    let mut distinct: HashMap<String, u64> = HashMap::new();
     for text in texts {
-        *distinct.entry(text).or_default() += 1;
+        *distinct.entry(text.as_ref().to_owned()).or_default() += 1;
     }
     let mut words = Words::new();
     for (text, count) in distinct {

@@ -160,6 +160,17 @@ proptest! {
 }
 
 #[test]
+fn orders_differ_between_seeds_and_epochs() {
+    let mut orders: Vec<_> = (0..4)
+        .flat_map(|seed| (0..4).map(move |epoch| permutation(seed, epoch, 50)))
+        .collect();
+    orders.push((0..50).collect());
+    orders.sort();
+    orders.dedup();
+    assert_eq!(orders.len(), 17);
+}
+
+#[test]
 fn augmentation_varies_with_each_part_of_its_key() {
     let image = picture(16, 16);
     let augment = AugmentConfig {

@@ -3,6 +3,7 @@
 mod easy_vqa;
 mod formats;
 mod hostile_images;
+#[cfg(unix)]
 mod hostile_manifests;
 mod loaders;
 mod tokenization;
