@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Int, Tensor};
-use crucible_transformer::{BlockConfig, Encoded, TextEncoder, TextEncoderConfig, linear};
+use crucible_transformer::{BlockConfig, ConfigError, Encoded, TextEncoder, TextEncoderConfig, linear};
 use crucible_vision::{Vit, VitConfig};
 use schemars::JsonSchema;
 
@@ -57,6 +57,15 @@ impl FusionEncoderConfig {
 
     fn block(&self) -> BlockConfig {
         self.vision.encoder.block()
+    }
+
+    /// Whether the sizes fit together; [`init`](Self::init) panics where they do not.
+    ///
+    /// # Errors
+    /// The first field that does not fit.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.vision.check()?;
+        self.text.encoder.check()
     }
 
     /// A model with fresh weights.

@@ -1,0 +1,187 @@
+//! Image classification: a Vision Transformer, or ResNet-18 as the convolutional baseline.
+//!
+//! ```text
+//! crucible train classification                                # embedded easy-VQA objects, 24 classes
+//! crucible train classification --set backbone=resnet
+//! crucible train classification --data my/folder               # one folder per class, CIFAR-10 or MNIST files
+//! ```
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::nn::loss::CrossEntropyLossConfig;
+use burn::tensor::{Device, Tensor};
+use burn::train::{InferenceStep, TrainOutput, TrainStep};
+use crucible_datasets::{
+    AugmentConfig, EvalLoader, ImageBatch, ImageCollate, ImageConfig, ImageData, ImageProcessor, LoaderConfig,
+    TrainLoader, open_images,
+};
+use crucible_training::{
+    ClassificationOutput, Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, config, fit,
+};
+use crucible_transformer::linear;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::scoring::score;
+use backbone::{Backbone, BackboneConfig};
+
+mod backbone;
+mod presets;
+
+/// The recipe.
+pub struct Classification;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ClassificationConfig {
+    /// Dataset: a name of the catalogue (`crucible data`) or a folder.
+    pub data: String,
+    /// How images are prepared.
+    pub image: ImageConfig,
+    /// Random changes to the training images.
+    pub augment: AugmentConfig,
+    /// Batches of images.
+    pub loader: LoaderConfig,
+    /// The image encoder: vit or resnet.
+    pub backbone: BackboneConfig,
+    /// Share of the target spread over all classes (label smoothing).
+    pub label_smoothing: f32,
+    /// Optimizer, schedule, how often to look and save.
+    pub training: TrainingConfig,
+}
+
+impl ClassificationConfig {
+    fn init(&self, classes: usize, device: &Device) -> Classifier {
+        Classifier {
+            head: linear(self.backbone.d_model(), classes, device),
+            backbone: self.backbone.init(self.image.size, device),
+            label_smoothing: self.label_smoothing,
+        }
+    }
+}
+
+/// An image encoder with a linear head.
+#[derive(Module, Debug)]
+pub struct Classifier {
+    backbone: Backbone,
+    head: Linear,
+    label_smoothing: f32,
+}
+
+impl Classifier {
+    /// # Shapes
+    /// - output: logits `[images, classes]`
+    fn logits(&self, images: Tensor<4>) -> Tensor<2> {
+        self.head.forward(self.backbone.forward(images).pooled)
+    }
+
+    fn classify(&self, batch: ImageBatch, smoothing: f32) -> ClassificationOutput {
+        let logits = self.logits(batch.images);
+        let loss = CrossEntropyLossConfig::new()
+            .with_smoothing((smoothing > 0.0).then_some(smoothing))
+            .init(&logits.device())
+            .forward(logits.clone(), batch.labels.clone());
+        ClassificationOutput { loss, logits, targets: batch.labels }
+    }
+}
+
+impl TrainStep for Classifier {
+    type Input = ImageBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
+        let output = self.classify(batch, self.label_smoothing);
+        TrainOutput::new(self, output.loss.backward(), output)
+    }
+}
+
+impl InferenceStep for Classifier {
+    type Input = ImageBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: ImageBatch) -> ClassificationOutput {
+        self.classify(batch, 0.0)
+    }
+}
+
+const CLASSES: &str = "classes.json";
+
+/// The first that is named: by the command, by the run, by the configuration.
+fn open(config: &ClassificationConfig, run: &Run, data: &str) -> Result<ImageData, Error> {
+    let names = [data, &run.data, &config.data];
+    let name = names.into_iter().find(|name| !name.is_empty());
+    open_images(name.unwrap_or_default()).map_err(Error::data)
+}
+
+fn collate(config: &ClassificationConfig) -> Result<Arc<ImageCollate>, Error> {
+    let images = Arc::new(ImageProcessor::new(&config.image).map_err(Error::data)?);
+    let collate = ImageCollate::new(images, config.augment.clone());
+    Ok(Arc::new(collate.map_err(Error::data)?))
+}
+
+impl Recipe for Classification {
+    const NAME: &'static str = "classification";
+    const ABOUT: &'static str = "names the class of an image; ViT or ResNet-18";
+    const PRESETS: &'static [Preset] = &presets::PRESETS;
+    type Config = ClassificationConfig;
+
+    fn preset(preset: &str, choices: &toml::Table) -> ClassificationConfig {
+        presets::config(preset, config::choice(choices, "backbone").unwrap_or("vit"))
+    }
+
+    fn train(config: &ClassificationConfig, run: &Run) -> Result<Outcome, Error> {
+        config.backbone.check(config.image.size)?;
+        let data = open(config, run, "")?;
+        run.record_data(&data.digest)?;
+        run.dir.write_json(CLASSES, &data.classes)?;
+        let collate = collate(config)?;
+        let model = config.init(data.classes.len(), &run.training_device());
+
+        let (loader, steps) = (&config.loader, config.training.steps);
+        let train = TrainLoader::new(data.train, collate.clone(), loader, run.seed, steps, &run.device);
+        let train = train.map_err(Error::data)?;
+        let epoch = train.steps_per_epoch();
+        let evaluation =
+            |samples| EvalLoader::new(samples, collate.clone(), loader, &run.device).map_err(Error::data);
+        let valid = evaluation(data.valid)?;
+        let fitted = fit(run, &config.training, model, Arc::new(train), Arc::new(valid), epoch)?;
+
+        let test = evaluation(data.test)?;
+        let (metrics, predictions) = score(&fitted.model, &test, &data.classes, |b| b.ids.clone())?;
+        Ok(Outcome {
+            metrics,
+            predictions,
+            parameters: fitted.parameters,
+            steps: fitted.steps,
+            seconds: fitted.seconds,
+            data_digest: data.digest,
+        })
+    }
+
+    fn evaluate(config: &ClassificationConfig, run: &Run, data: &str, split: &str) -> Result<Outcome, Error> {
+        let classes: Vec<String> = run.dir.read_json(CLASSES)?;
+        let data = open(config, run, data)?;
+        if data.classes != classes {
+            return Err(Error::Usage(format!(
+                "`{}` has the classes {}, but the model was trained on {}",
+                data.name,
+                data.classes.join(", "),
+                classes.join(", ")
+            )));
+        }
+        let samples = data.split(split.parse().map_err(Error::data)?).clone();
+        let loader = EvalLoader::new(samples, collate(config)?, &config.loader, &run.device);
+        let model = checkpoint::load_newest(&run.dir, config.init(classes.len(), &run.device))?;
+        let loader = loader.map_err(Error::data)?;
+        let (metrics, predictions) = score(&model, &loader, &classes, |b| b.ids.clone())?;
+        Ok(Outcome {
+            metrics,
+            predictions,
+            parameters: model.num_params(),
+            data_digest: data.digest,
+            ..Outcome::default()
+        })
+    }
+}

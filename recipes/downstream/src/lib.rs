@@ -1,0 +1,8 @@
+//! Downstream tasks: one file per recipe.
+
+mod classification;
+mod scoring;
+mod vqa;
+
+pub use classification::{Classification, ClassificationConfig};
+pub use vqa::{Vqa, VqaConfig};
