@@ -196,7 +196,11 @@ where
         seconds,
         validation,
     } = match (end, result.error) {
-        (Some(Err(error)), _) => return Err(error),
+        (Some(Err(error)), _) => {
+            // Whether or not this can be logged, it is the error to report.
+            run.dir.log(&format!("stopped: {error}")).ok();
+            return Err(error);
+        }
         (_, Some(error)) => return Err(Error::Backend(error.to_string())),
         (None, None) => {
             return Err(Error::Backend(

@@ -43,10 +43,11 @@ mod silent;
 mod strategy;
 mod suggest;
 
+pub use crucible_evaluation::accuracy::Prediction;
 pub use error::{Error, Names, Origin};
 pub use fit::{Fitted, TrainingConfig, fit};
 pub use observe::{ClassificationOutput, Observe, Scalar};
-pub use recipe::{AnyRecipe, Outcome, Prediction, Preset, Recipe, Resolved};
+pub use recipe::{AnyRecipe, Outcome, Preset, Recipe, Resolved};
 pub use run::{Run, RunRecord};
 pub use run_dir::RunDir;
 pub use suggest::suggest;

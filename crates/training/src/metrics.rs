@@ -1,11 +1,17 @@
 //! `metrics.jsonl`: one value a line, at full precision.
 
+use crate::checkpoint::State;
 use crate::{Error, Observe, RunDir, Scalar, run_dir};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
+
+/// Name of the training split.
+pub const TRAIN: &str = "train";
+/// Name of the validation split.
+pub const VALID: &str = "valid";
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,7 +20,7 @@ pub struct MetricLine {
     pub step: usize,
     /// The same in epochs.
     pub epoch: f64,
-    /// `train` or `valid`.
+    /// [`TRAIN`] or [`VALID`].
     pub split: String,
     /// `loss`, `accuracy`, `learning_rate`, `grad_norm`, ...
     pub name: String,
@@ -39,17 +45,19 @@ pub(crate) struct MetricsLog {
 }
 
 impl MetricsLog {
-    /// Opens the log at `step`. What an interrupted process wrote after that step, which will be
+    /// Opens the log where `state` was saved. What an earlier process wrote after that, which will be
     /// computed again, goes, as does a line it did not finish; every (step, split, name) stays unique.
-    pub(crate) fn open(dir: &RunDir, step: usize, steps_per_epoch: f64) -> Result<Self, Error> {
+    pub(crate) fn open(dir: &RunDir, state: &State, steps_per_epoch: f64) -> Result<Self, Error> {
         let path = dir.file(run_dir::METRICS);
         let text = match std::fs::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             result => result.map_err(Error::io("read", &path))?,
         };
-        let stays = |line: &&[u8]| {
-            serde_json::from_slice::<MetricLine>(line).is_ok_and(|line| line.step <= step)
+        let precedes = |line: MetricLine| {
+            line.step < state.step
+                || line.step == state.step && (line.split == TRAIN || state.validated)
         };
+        let stays = |line: &&[u8]| serde_json::from_slice(line).is_ok_and(precedes);
         // The text of a line stays as it is: reading a number and writing it again may change it.
         let kept: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(stays).collect();
         let mut kept = kept.join(&b'\n');

@@ -18,12 +18,14 @@ pub(crate) struct Tick {
     pub samples: f64,
 }
 
-/// The display. Speed is that of this process, so a resumed run does not count steps it did not take.
+/// The display. Speed is that of this process, so a resumed run does not count steps it did not take;
+/// samples per second leave validation out, the time left does not.
 pub(crate) struct Progress {
     view: View,
     total: usize,
     first: usize,
     started: Instant,
+    validation: Duration,
     samples: f64,
 }
 
@@ -54,6 +56,7 @@ impl Progress {
             total,
             first,
             started: Instant::now(),
+            validation: Duration::ZERO,
             samples: 0.0,
         }
     }
@@ -63,13 +66,10 @@ impl Progress {
         self.samples += tick.samples;
         let elapsed = self.started.elapsed();
         let text = || {
-            describe(
-                tick,
-                self.samples,
-                tick.step - self.first,
-                self.total,
-                elapsed,
-            )
+            let seconds = elapsed.as_secs_f64() / (tick.step - self.first) as f64;
+            let left = seconds * self.total.saturating_sub(tick.step) as f64;
+            let speed = self.samples / (elapsed - self.validation).as_secs_f64().max(1e-9);
+            describe(tick, speed, left)
         };
         match &mut self.view {
             View::Quiet => {}
@@ -86,8 +86,9 @@ impl Progress {
         }
     }
 
-    /// Shows a line that stays, above the bar if there is one.
-    pub(crate) fn line(&self, text: &str) {
+    /// Shows what a validation found, on a line that stays, above the bar if there is one.
+    pub(crate) fn validated(&mut self, text: &str, took: Duration) {
+        self.validation += took;
         match &self.view {
             View::Quiet => {}
             View::Bar(bar) => bar.println(text),
@@ -105,9 +106,7 @@ impl Drop for Progress {
 }
 
 /// `epoch 1.25  loss 0.1234  accuracy 97.1%  1234 samples/s  1m 20s left`
-fn describe(tick: Tick, samples: f64, steps: usize, total: usize, elapsed: Duration) -> String {
-    let seconds = elapsed.as_secs_f64().max(1e-9);
-    let left = seconds / steps.max(1) as f64 * total.saturating_sub(tick.step) as f64;
+fn describe(tick: Tick, samples_per_second: f64, left: f64) -> String {
     let mut text = format!("epoch {:.2}", tick.epoch);
     if let Some(loss) = tick.loss {
         text += &format!("  loss {loss:.4}");
@@ -116,8 +115,7 @@ fn describe(tick: Tick, samples: f64, steps: usize, total: usize, elapsed: Durat
         text += &format!("  accuracy {:.1}%", 100.0 * accuracy);
     }
     text + &format!(
-        "  {:.0} samples/s  {} left",
-        samples / seconds,
+        "  {samples_per_second:.0} samples/s  {} left",
         duration(left)
     )
 }
@@ -137,8 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_says_speed_and_time_left_of_this_process() {
-        // Resumed at step 100; 50 steps of 32 samples took 10 s, and 50 are left.
+    fn a_line_says_what_was_observed_and_no_more() {
         let tick = Tick {
             step: 150,
             epoch: 1.5,
@@ -146,26 +143,16 @@ mod tests {
             accuracy: Some(0.5),
             samples: 32.0,
         };
-        let text = describe(tick, 1600.0, 50, 200, Duration::from_secs(10));
         assert_eq!(
-            text,
-            "epoch 1.50  loss 0.2500  accuracy 50.0%  160 samples/s  10s left"
+            describe(tick, 160.4, 80.0),
+            "epoch 1.50  loss 0.2500  accuracy 50.0%  160 samples/s  1m 20s left"
         );
-    }
-
-    #[test]
-    fn what_was_not_observed_is_not_shown() {
         let tick = Tick {
-            step: 1,
-            epoch: 0.0,
             loss: None,
             accuracy: None,
-            samples: 0.0,
+            ..tick
         };
-        assert_eq!(
-            describe(tick, 0.0, 1, 1, Duration::from_secs(1)),
-            "epoch 0.00  0 samples/s  0s left"
-        );
+        assert_eq!(describe(tick, 0.0, 0.0), "epoch 1.50  0 samples/s  0s left");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a recipe is, and the form in which the binary holds many of them.
 
 use crate::{Error, Run, config, run_dir};
+use crucible_evaluation::accuracy::Prediction;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -19,19 +20,6 @@ pub struct Preset {
     pub time: &'static str,
     /// Score to expect.
     pub score: &'static str,
-}
-
-/// One answer of a model to one test item.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Prediction {
-    /// The item, as its data set names it.
-    pub id: String,
-    /// The right answer.
-    pub target: String,
-    /// The model's answer.
-    pub prediction: String,
-    /// The model's confidence in it, or the item's score.
-    pub score: f64,
 }
 
 /// What a training or an evaluation came to.

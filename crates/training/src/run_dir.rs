@@ -26,6 +26,8 @@ pub const RESULT: &str = "result.json";
 pub const PREDICTIONS: &str = "predictions.jsonl";
 /// Name of the file of logged values.
 pub const METRICS: &str = "metrics.jsonl";
+/// Name of the page for people, which the caller of the recipe writes.
+pub const REPORT: &str = "report.html";
 const CHECKPOINTS: &str = "checkpoints";
 const LOG: &str = "run.log";
 

@@ -2,7 +2,7 @@
 //! function of that step.
 
 use crate::checkpoint::{self, State};
-use crate::metrics::{Means, MetricsLog};
+use crate::metrics::{Means, MetricsLog, TRAIN, VALID};
 use crate::optimizer::{clip, global_norm};
 use crate::progress::{Progress, Tick, duration};
 use crate::{Error, Observe, Run, Scalar, TrainingConfig, seeds};
@@ -91,7 +91,7 @@ where
             ..
         } = self.strategy;
         let total = train.num_items();
-        let mut log = MetricsLog::open(&run.dir, start.step, *steps_per_epoch)?;
+        let mut log = MetricsLog::open(&run.dir, start, *steps_per_epoch)?;
         let mut step = start.step;
         // An interruption may have fallen between a step and the validation due after it.
         if step > 0 && !start.validated {
@@ -157,7 +157,7 @@ where
             .map(|scalar| (scalar.name, scalar.value()))
             .chain([("grad_norm", norm)])
         {
-            finite(step, "train", name, value)?;
+            finite(step, TRAIN, name, value)?;
         }
         let grads = clip(&model, output.grads, norm, config.clip_norm);
         self.learner.lr_step();
@@ -171,7 +171,7 @@ where
                 ("grad_norm", norm),
                 ("learning_rate", self.learner.lr_current().base()),
             ]);
-            log.append(step, "train", &values)?;
+            log.append(step, TRAIN, &values)?;
         }
         let find = |name: &str| scalars.iter().find(|scalar| scalar.name == name);
         self.progress.step(Tick {
@@ -187,6 +187,7 @@ where
     /// One pass over the validation split.
     fn validate(&mut self, step: usize, total: usize, log: &mut MetricsLog) -> Result<(), Error> {
         let run = &self.strategy.run;
+        let started = Instant::now();
         let model = self.learner.model().valid();
         let mut means = Means::default();
         for batch in self.valid.iter() {
@@ -198,13 +199,13 @@ where
         }
         let means = means.means();
         for (name, value) in &means {
-            finite(step, "valid", name, *value)?;
+            finite(step, VALID, name, *value)?;
         }
         let values: Vec<(&str, f64)> = means
             .iter()
             .map(|(name, value)| (name.as_str(), *value))
             .collect();
-        log.append(step, "valid", &values)?;
+        log.append(step, VALID, &values)?;
         let text = values
             .iter()
             .map(|(name, value)| format!("{name} {value:.4}"))
@@ -214,7 +215,7 @@ where
             "step {step}/{total}  valid  {text}  after {}",
             duration(self.seconds())
         );
-        self.progress.line(&line);
+        self.progress.validated(&line, started.elapsed());
         run.dir.log(&line)?;
         self.validation = means;
         Ok(())
@@ -245,10 +246,6 @@ where
     /// Saves the state and leaves.
     fn interrupted(&self, step: usize, validated: bool) -> Result<End, Error> {
         self.save(step, validated)?;
-        self.strategy
-            .run
-            .dir
-            .log(&format!("interrupted at step {step}"))?;
         Err(Error::Interrupted {
             step,
             run: self.strategy.run.dir.path().to_path_buf(),

@@ -192,6 +192,13 @@ fn a_validation_that_was_interrupted_is_made_up_for() {
         "{error}"
     );
     assert!(values(&lines(folder.path()), "valid", "loss").is_empty());
+    // The process that makes up for it dies before its next checkpoint; another one follows.
+    let dies = Steps {
+        poison: Some(13),
+        ..Steps::new(STEPS)
+    };
+    train(&run(folder.path(), true), dies).unwrap_err();
+    assert_eq!(values(&lines(folder.path()), "valid", "loss").len(), 1);
     let resumed = train(&run(folder.path(), true), Steps::new(STEPS)).unwrap();
     assert_eq!(resumed.model.weights(), whole.model.weights());
     assert_eq!(lines(folder.path()), lines(whole_folder.path()));
