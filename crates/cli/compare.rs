@@ -1,0 +1,221 @@
+//! `crucible compare`
+
+use crate::arms::{Arm, arms};
+use crate::comparison::{self, Failed, Planned, Summary};
+use crate::options::{Choice, Place};
+use crate::{devices, output, session};
+use burn::train::Interrupter;
+use crucible_evaluation::report::CompareReport;
+use crucible_training::{AnyRecipe, Error, Run, RunDir, RunRecord, run_dir, signals};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Train several variants with several seeds and report which is better
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  crucible compare vqa --vary fusion=early,mid,late --seeds 3
+  crucible compare vqa --vary training.learning_rate=3e-4,1e-3 --set fusion=mid --out runs/rates
+  crucible compare vqa --vary blank=none,image,question     does the model need both?
+
+The same command again goes on after Ctrl-C: finished runs are kept, an interrupted one continues.
+Several --vary multiply: every value of one with every value of the other.")]
+pub struct Args {
+    #[command(flatten)]
+    choice: Choice,
+
+    #[command(flatten)]
+    place: Place,
+
+    /// Key and the values to compare; each is set as by --set
+    #[arg(long, value_name = "KEY=A,B,C", required = true)]
+    vary: Vec<String>,
+
+    /// Seeds for each variant: 0, 1, ...
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+
+    /// Folder of the comparison [default: runs/compare-RECIPE-PRESET-KEY]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+const SUMMARY: &str = "compare.json";
+
+pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
+    let recipe = args.choice.recipe()?;
+    let arms = arms(&args.vary)?;
+    let out = RunDir::new(args.out.clone().unwrap_or_else(|| default_out(args)));
+    let interrupter = Interrupter::new();
+    let plan = plan(args, &arms, out.path(), &interrupter)?;
+    signals::install(interrupter.clone())?;
+
+    let mut failed = Vec::new();
+    for (index, planned) in plan.iter().enumerate() {
+        let (arm, seed) = (&arms[planned.arm].label, planned.run.seed);
+        let name = format!("[{}/{}] {arm}, seed {seed}", index + 1, plan.len());
+        if planned.run.dir.is_finished() {
+            eprintln!("{name}: already finished");
+            continue;
+        }
+        if interrupter.should_stop() {
+            return interrupted(&plan);
+        }
+        eprintln!("{name}: {}", planned.run.dir.path().display());
+        match train(recipe, planned) {
+            Ok(()) => {}
+            Err(Error::Interrupted { .. }) => return interrupted(&plan),
+            Err(error) => {
+                eprintln!("{name}: failed: {error}");
+                failed.push(Failed {
+                    arm: arm.clone(),
+                    seed,
+                    error: error.to_string(),
+                });
+            }
+        }
+        write(args, &arms, &plan, &failed, &out)?;
+    }
+    let report = write(args, &arms, &plan, &failed, &out)?;
+    match json {
+        true => output::print_json(&summary(args, &report, &plan, &failed))?,
+        false => output::print(&format!(
+            "{}\nreport  {}\n",
+            report.text(),
+            out.file(run_dir::REPORT).display()
+        ))?,
+    }
+    for Failed { arm, seed, error } in &failed {
+        eprintln!("failed: {arm}, seed {seed}: {error}");
+    }
+    Ok(if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn default_out(args: &Args) -> PathBuf {
+    let keys: Vec<&str> = args
+        .vary
+        .iter()
+        .filter_map(|text| text.split('=').next()?.rsplit('.').next())
+        .collect();
+    let Choice { recipe, preset, .. } = &args.choice;
+    Path::new("runs").join(format!("compare-{recipe}-{preset}-{}", keys.join("-")))
+}
+
+/// Every run, checked before the first is trained: its configuration, its data, and that what is
+/// already in its directory is the same run. The first seed of all arms comes first, so that there is
+/// something to compare early.
+fn plan(
+    args: &Args,
+    arms: &[Arm],
+    out: &Path,
+    interrupter: &Interrupter,
+) -> Result<Vec<Planned>, Error> {
+    let recipe = args.choice.recipe()?;
+    let backend = devices::find(&args.place.backend)?;
+    let mut configs = Vec::new();
+    for arm in arms {
+        let config = args.choice.resolve(&arm.sets)?.table;
+        args.place.check_data(&config)?;
+        configs.push(config);
+    }
+    let device = backend.open()?;
+    let mut plan = Vec::new();
+    for seed in 0..args.seeds {
+        for (index, (arm, config)) in arms.iter().zip(&configs).enumerate() {
+            let run = Run {
+                dir: RunDir::new(out.join(&arm.folder).join(format!("seed-{seed}"))),
+                seed,
+                device: device.clone(),
+                backend: backend.name.clone(),
+                interrupter: interrupter.clone(),
+                resume: true,
+                data: args.place.data.clone(),
+                quiet: false,
+            };
+            let record = RunRecord::new(
+                recipe.name(),
+                &args.choice.preset,
+                config,
+                seed,
+                &run.backend,
+                &run.device,
+                &run.data,
+            );
+            if run.dir.is_run() {
+                run.start(&record).map_err(|error| {
+                    Error::Usage(format!(
+                        "{error}; choose another --out, or remove that folder"
+                    ))
+                })?;
+            }
+            plan.push(Planned {
+                arm: index,
+                run,
+                record,
+            });
+        }
+    }
+    Ok(plan)
+}
+
+/// Trains one run. A variant that panics, as one may whose shapes do not fit, is one failed run and
+/// not the end of the others.
+fn train(recipe: &dyn AnyRecipe, planned: &Planned) -> Result<(), Error> {
+    let Planned { run, record, .. } = planned;
+    catch_unwind(AssertUnwindSafe(|| session::train(recipe, record, run)))
+        .unwrap_or_else(|_| Err(Error::Backend("it panicked, see above".into())))
+        .map(drop)
+}
+
+fn interrupted(plan: &[Planned]) -> Result<ExitCode, Error> {
+    let finished = plan
+        .iter()
+        .filter(|planned| planned.run.dir.is_finished())
+        .count();
+    eprintln!(
+        "interrupted, state saved: {finished} of {} runs are finished; the same command goes on from here",
+        plan.len()
+    );
+    Ok(ExitCode::from(signals::INTERRUPTED as u8))
+}
+
+/// Writes the page and the numbers of all that is finished.
+fn write(
+    args: &Args,
+    arms: &[Arm],
+    plan: &[Planned],
+    failed: &[Failed],
+    out: &RunDir,
+) -> Result<CompareReport, Error> {
+    let report = CompareReport {
+        subtitle: out.path().display().to_string(),
+        ..comparison::read(arms, plan)?
+    };
+    out.write(run_dir::REPORT, report.html().as_bytes())?;
+    out.write_json(SUMMARY, &summary(args, &report, plan, failed))?;
+    Ok(report)
+}
+
+fn summary<'a>(
+    args: &'a Args,
+    report: &CompareReport,
+    plan: &[Planned],
+    failed: &'a [Failed],
+) -> Summary<'a> {
+    Summary {
+        recipe: &args.choice.recipe,
+        preset: &args.choice.preset,
+        vary: &args.vary,
+        arms: report.summaries(),
+        failed,
+        unfinished: plan
+            .iter()
+            .filter(|planned| !planned.run.dir.is_finished())
+            .count(),
+    }
+}

@@ -1,0 +1,124 @@
+//! `crucible data`
+
+use crate::output::{self, count};
+use crucible_datasets::{Description, describe, entries};
+use crucible_evaluation::table::{Align, text_table};
+use crucible_training::Error;
+use std::process::ExitCode;
+
+/// List the datasets, or look through one: counts, licence, samples, every problem found
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  crucible data                   the datasets that are built in
+  crucible data easy-vqa          one of them
+  crucible data my/folder         your own, before a training trips over it
+
+A folder of your own is recognised by what is in it:
+  train.jsonl   {\"image\": \"a.png\", \"question\": \"what is it?\", \"answer\": \"a cat\"} a line, or
+                {\"image\": \"a.png\", \"caption\": \"a cat\"}; valid.jsonl and test.jsonl beside it, if there are any
+  cat/, dog/    images by class, or train/ and test/ of those
+  *.bin, *-ubyte.gz, train.txt    CIFAR-10, (Fashion-)MNIST, plain text
+
+Exit code 2 when a problem was found.")]
+pub struct Args {
+    /// Dataset of the catalogue, or a file or folder
+    #[arg(value_name = "NAME|PATH")]
+    name: Option<String>,
+}
+
+pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
+    let Some(name) = &args.name else {
+        match json {
+            true => output::print_json(&entries())?,
+            false => output::print(&catalogue())?,
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    let description = describe(name).map_err(Error::data)?;
+    match json {
+        true => output::print_json(&description)?,
+        false => output::print(&text(&description))?,
+    }
+    if description.problem_count > 0 {
+        return Err(Error::Usage(format!(
+            "{name} has {} problems",
+            count(description.problem_count)
+        )));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn catalogue() -> String {
+    let columns = ["Name", "Holds", "About", "Licence"].map(|name| (name, Align::Left));
+    let rows: Vec<Vec<String>> = entries()
+        .iter()
+        .map(|entry| {
+            let (kind, licence) = (entry.kind.name(), entry.licence);
+            vec![
+                entry.name.into(),
+                kind.into(),
+                entry.about.into(),
+                licence.into(),
+            ]
+        })
+        .collect();
+    text_table(&columns, &rows)
+        + "\nYour own: `--data PATH`; `crucible data --help` shows the formats.\n"
+}
+
+fn text(description: &Description) -> String {
+    let columns = [
+        ("Split", Align::Left),
+        ("Images", Align::Right),
+        ("Items", Align::Right),
+    ];
+    let rows: Vec<Vec<String>> = description
+        .splits
+        .iter()
+        .map(|split| {
+            let name = split.split.name().to_string();
+            vec![name, count(split.images), count(split.items)]
+        })
+        .collect();
+    let mut text = format!(
+        "{}: {}\nlicence  {}\ndigest   {}\n",
+        description.name,
+        description.kind.name(),
+        description.licence,
+        description.digest
+    );
+    if description.words > 0 {
+        text += &format!("words    {}\n", count(description.words));
+    }
+    if !description.labels.is_empty() {
+        let labels = &description.labels;
+        text += &format!("labels   {}: {}\n", count(labels.len()), shortened(labels));
+    }
+    text += &format!("\n{}", text_table(&columns, &rows));
+    text += &section("Samples", &description.samples);
+    if description.problem_count > description.problems.len() {
+        let (shown, all) = (description.problems.len(), description.problem_count);
+        let title = format!("Problems (the first {} of {})", count(shown), count(all));
+        return text + &section(&title, &description.problems);
+    }
+    text + &section("Problems", &description.problems)
+}
+
+fn section(title: &str, lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
+    format!("\n{title}\n{lines}")
+}
+
+/// As many labels as fit a line or two.
+fn shortened(labels: &[String]) -> String {
+    const SHOWN: usize = 24;
+    let mut text = labels[..labels.len().min(SHOWN)].join(", ");
+    if labels.len() > SHOWN {
+        text += ", ...";
+    }
+    text
+}

@@ -1,0 +1,88 @@
+//! The `crucible` command: arguments in, one call into the libraries, a result or an error out.
+
+#![forbid(unsafe_code)]
+
+mod arms;
+mod ask;
+mod backends;
+mod compare;
+mod comparison;
+mod config;
+mod data;
+mod devices;
+mod eval;
+mod options;
+mod output;
+mod recipes;
+mod report;
+mod samples;
+mod session;
+mod train;
+
+use clap::{Parser, Subcommand};
+use crucible_downstream::{Classification, Vqa};
+use crucible_training::{AnyRecipe, Error};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+/// Every recipe. A new one needs its name here and nothing else in this crate.
+const RECIPES: &[&dyn AnyRecipe] = &[&Vqa, &Classification];
+
+/// Train, compare and question multimodal models.
+#[derive(Parser)]
+#[command(version, after_help = FIRST_STEPS)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Print the result as one JSON document; logs and progress go to stderr in any case
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+const FIRST_STEPS: &str = "\
+First steps:
+  crucible train vqa                                        train on the embedded data, then test
+  crucible ask runs/vqa-quick-late-seed0 --image my.png \"what color is the shape?\"
+  crucible compare vqa --vary fusion=early,mid,late         which fusion is better?
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, configuration or data, 130 interrupted with the state saved";
+
+#[derive(Subcommand)]
+enum Command {
+    Recipes(recipes::Args),
+    Config(config::Args),
+    Train(train::Args),
+    Eval(eval::Args),
+    Compare(compare::Args),
+    Ask(ask::Args),
+    Data(data::Args),
+    Backends(backends::Args),
+}
+
+fn run(Cli { command, json }: Cli) -> Result<ExitCode, Error> {
+    match command {
+        Command::Recipes(args) => recipes::run(&args, json),
+        Command::Config(args) => config::run(&args, json),
+        Command::Train(args) => train::run(&args, json),
+        Command::Eval(args) => eval::run(&args, json),
+        Command::Compare(args) => compare::run(&args, json),
+        Command::Ask(args) => ask::run(&args, json),
+        Command::Data(args) => data::run(&args, json),
+        Command::Backends(args) => backends::run(&args, json),
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Burn reports what a device cannot do, such as an allocation, as a panic. Its message is already
+    // printed when it arrives here; what is left is to leave with the exit code of a failure.
+    match catch_unwind(AssertUnwindSafe(|| run(cli))) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => {
+            eprintln!("error: {error}");
+            output::exit_code(&error)
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
+}

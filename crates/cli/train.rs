@@ -1,0 +1,126 @@
+//! `crucible train`
+
+use crate::options::{Choice, Place, strategy};
+use crate::{devices, output, session};
+use burn::train::Interrupter;
+use crucible_training::recipe::RunResult;
+use crucible_training::{Error, Run, RunDir, RunRecord, run_dir, signals};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use toml::Table;
+
+/// Train a model, validate it on the way, test it, and write a report
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  crucible train vqa                                        minutes on two CPU cores
+  crucible train vqa --set fusion=mid --set training.steps=500
+  crucible train vqa --config my.toml --data my/folder --seed 7 --out runs/mine
+  crucible train vqa --resume                               go on after Ctrl-C")]
+pub struct Args {
+    #[command(flatten)]
+    choice: Choice,
+
+    #[command(flatten)]
+    place: Place,
+
+    /// Seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+
+    /// Run directory [default: runs/RECIPE-PRESET-STRATEGY-seedN]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Go on at the newest checkpoint of the run directory
+    #[arg(long)]
+    resume: bool,
+}
+
+#[derive(Serialize)]
+struct Trained<'a> {
+    run: &'a Path,
+    report: &'a Path,
+    #[serde(flatten)]
+    result: &'a RunResult,
+}
+
+pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
+    let recipe = args.choice.recipe()?;
+    let config = args.choice.resolve(&[])?.table;
+    let backend = devices::find(&args.place.backend)?;
+    args.place.check_data(&config)?;
+    let dir = RunDir::new(
+        args.out
+            .clone()
+            .unwrap_or_else(|| default_out(args, &config)),
+    );
+    if dir.is_finished() && !args.resume {
+        return Err(Error::Run {
+            path: dir.path().to_path_buf(),
+            reason: "a finished run is here, and no run is ever overwritten; choose another --out \
+                     (or another --seed)"
+                .into(),
+        });
+    }
+    let run = Run {
+        dir,
+        seed: args.seed,
+        device: backend.open()?,
+        backend: backend.name,
+        interrupter: Interrupter::new(),
+        resume: args.resume,
+        data: args.place.data.clone(),
+        quiet: false,
+    };
+    let record = RunRecord::new(
+        recipe.name(),
+        &args.choice.preset,
+        &config,
+        run.seed,
+        &run.backend,
+        &run.device,
+        &run.data,
+    );
+    eprintln!(
+        "{} into {}",
+        session::describe(&record),
+        run.dir.path().display()
+    );
+    signals::install(run.interrupter.clone())?;
+    let result = session::train(recipe, &record, &run)?;
+    let report = run.dir.file(run_dir::REPORT);
+    match json {
+        true => output::print_json(&Trained {
+            run: run.dir.path(),
+            report: &report,
+            result: &result,
+        })?,
+        false => output::print(&text(&result, &report))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A name that tells what was trained; whoever sets more keys than it holds gives `--out`.
+fn default_out(args: &Args, config: &Table) -> PathBuf {
+    let Choice { recipe, preset, .. } = &args.choice;
+    let strategy = strategy(config).map_or(String::new(), |name| format!("-{name}"));
+    Path::new("runs").join(format!("{recipe}-{preset}{strategy}-seed{}", args.seed))
+}
+
+fn text(result: &RunResult, report: &Path) -> String {
+    let mut text = String::new();
+    for (name, value) in &result.test {
+        text += &match name.as_str() {
+            "accuracy" => format!("test accuracy  {}\n", output::percent(*value)),
+            name => format!("test {name:<8}  {value:.4}\n"),
+        };
+    }
+    text + &format!(
+        "training       {} steps in {}\nreport         {}\n",
+        output::count(result.steps),
+        output::duration(result.seconds),
+        report.display(),
+    )
+}
