@@ -4,7 +4,7 @@ use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::{Device, Tensor, activation};
 use schemars::JsonSchema;
 
-use crate::{AttentionMask, linear};
+use crate::{AttentionMask, linear, project};
 
 /// Configuration of [`MultiHeadAttention`].
 #[derive(Config, Debug, JsonSchema)]
@@ -80,9 +80,9 @@ impl MultiHeadAttention {
         let [batch, queries, d_model] = x.dims();
         // The scale goes into the queries, the smallest tensor it can go into.
         let scale = ((d_model / self.heads) as f64).powf(-0.5);
-        let query = self.split(self.query.forward(x) * scale);
-        let key = self.split(self.key.forward(context.clone()));
-        let value = self.split(self.value.forward(context));
+        let query = self.split(project(&self.query, x) * scale);
+        let key = self.split(project(&self.key, context.clone()));
+        let value = self.split(project(&self.value, context));
 
         // [batch, heads, queries, keys]
         let scores = query.matmul(key.swap_dims(2, 3));
@@ -92,8 +92,7 @@ impl MultiHeadAttention {
         };
         let weights = self.dropout.forward(activation::softmax(scores, 3));
         let heads = weights.matmul(value).swap_dims(1, 2);
-        self.output
-            .forward(heads.reshape([batch, queries, d_model]))
+        project(&self.output, heads.reshape([batch, queries, d_model]))
     }
 
     /// # Shapes

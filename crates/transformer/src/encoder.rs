@@ -4,7 +4,7 @@ use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Bool, Device, Tensor};
 use schemars::JsonSchema;
 
-use crate::{Activation, AttentionMask, Block, BlockConfig, NormPlacement};
+use crate::{Activation, AttentionMask, Block, BlockConfig, ConfigError, NormPlacement};
 
 /// Configuration of an [`Encoder`].
 #[derive(Config, Debug, JsonSchema)]
@@ -53,6 +53,22 @@ impl EncoderConfig {
             norm: block.norm,
             norm_epsilon: block.norm_epsilon,
         }
+    }
+
+    /// Whether the sizes fit together; [`init`](Self::init) panics where they do not.
+    ///
+    /// # Errors
+    /// The first field that does not fit.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let (heads, d_model) = (self.heads, self.d_model);
+        ConfigError::unless(d_model > 0, "d_model", || "must be at least 1".into())?;
+        ConfigError::unless(self.d_ff > 0, "d_ff", || "must be at least 1".into())?;
+        ConfigError::unless(heads > 0 && d_model.is_multiple_of(heads), "heads", || {
+            format!("is {heads}, which does not divide d_model ({d_model})")
+        })?;
+        ConfigError::unless((0.0..1.0).contains(&self.dropout), "dropout", || {
+            format!("is {}, but must lie in [0, 1)", self.dropout)
+        })
     }
 
     /// The configuration of each block.

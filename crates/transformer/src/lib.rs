@@ -7,21 +7,24 @@
 //! |---|---|
 //! | [`attention`](MultiHeadAttention) | scaled dot-product attention, self and cross |
 //! | [`mask`](AttentionMask) | padding and causal masks, made once for all layers |
+//! | [`linear`](linear()) | linear layers: how they start, how they run quickly |
 //! | [`feed_forward`](FeedForward) | the position-wise network and its [`Activation`] |
 //! | [`block`](Block) | pre-norm and post-norm blocks, with and without cross-attention |
 //! | [`encoder`](Encoder), [`decoder`](Decoder) | stacks of blocks |
 //! | [`position`](Positions) | learned and sinusoidal positions |
 //! | [`pooling`](Pooling) | one vector for a sequence |
+//! | [`config_error`](ConfigError) | sizes that do not fit together |
 //! | [`text`](TextEncoder) | token ids to an [`Encoded`] sequence |
 
 mod activation;
 mod attention;
 mod block;
+mod config_error;
 mod decoder;
 mod encoded;
 mod encoder;
 mod feed_forward;
-mod initialisation;
+mod linear;
 mod mask;
 mod pooling;
 mod position;
@@ -30,11 +33,12 @@ mod text;
 pub use activation::Activation;
 pub use attention::{MultiHeadAttention, MultiHeadAttentionConfig};
 pub use block::{Block, BlockConfig, CrossBlock, CrossBlockConfig, NormPlacement};
+pub use config_error::ConfigError;
 pub use decoder::{Decoder, DecoderConfig};
 pub use encoded::Encoded;
 pub use encoder::{Encoder, EncoderConfig};
 pub use feed_forward::{FeedForward, FeedForwardConfig};
-pub use initialisation::{embedding_initializer, linear};
+pub use linear::{embedding_initializer, linear, project};
 pub use mask::AttentionMask;
 pub use pooling::Pooling;
 pub use position::{PositionKind, Positions};

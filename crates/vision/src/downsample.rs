@@ -1,7 +1,7 @@
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, Tensor};
-use crucible_transformer::Activation;
+use crucible_transformer::{Activation, project};
 
 /// One stage of a convolutional stem: a 3x3 convolution of stride 2, LayerNorm over the channels, an
 /// activation.
@@ -50,7 +50,7 @@ impl Downsample {
     /// - `x`: `[batch, height, width, channels_in]`, height and width even
     /// - output: `[batch, height / 2, width / 2, channels_out]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.convolution.forward(neighbourhoods(x));
+        let x = project(&self.convolution, neighbourhoods(x));
         self.activation.forward(self.norm.forward(x))
     }
 }

@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
-use crucible_transformer::{Activation, linear};
+use crucible_transformer::{Activation, ConfigError, linear, project};
 use schemars::JsonSchema;
 
 use crate::Downsample;
@@ -19,6 +19,9 @@ pub struct PatchEmbeddingConfig {
     /// Channels of the images.
     #[config(default = 3)]
     pub channels: usize,
+    /// The stem starts from cells of so many pixels, folded into channels; 1 for single pixels.
+    #[config(default = 1)]
+    pub stem_cell: usize,
     /// Widths of the stem's 3x3 convolutions, each of which halves the image; empty for no stem.
     #[config(default = "Vec::new()")]
     pub stem: Vec<usize>,
@@ -32,7 +35,8 @@ pub struct PatchEmbeddingConfig {
 /// Without a stem, the non-overlapping patches of ViT (Dosovitskiy et al. 2021); with one, the early
 /// convolutions of Xiao et al. 2021: each stage halves the image, and what is left of the patch goes
 /// through the same projection. The projection is a convolution whose stride is its kernel, written as the
-/// matrix product that it is.
+/// matrix product that it is. A stem that starts from cells of several pixels skips the costly
+/// convolutions at full resolution.
 #[derive(Module, Debug)]
 pub struct PatchEmbedding {
     /// The convolutional stem; empty for plain patches.
@@ -40,6 +44,7 @@ pub struct PatchEmbedding {
     /// `[cell * cell * channels, d_model]`, its rows in the order `(y, x, channel)`, where `cell` is
     /// `patch_size` without a stem and half of it for each stage.
     pub projection: Linear,
+    stem_cell: usize,
     cell: usize,
 }
 
@@ -49,33 +54,51 @@ impl PatchEmbeddingConfig {
         (self.image_size / self.patch_size).pow(2)
     }
 
+    /// Pixels from one output of the stem to the next; must divide `patch_size`.
+    pub fn stem_stride(&self) -> usize {
+        self.stem_cell
+            .checked_shl(self.stem.len() as u32)
+            .unwrap_or(0)
+    }
+
+    /// Whether the sizes fit together.
+    ///
+    /// # Errors
+    /// The first field that does not fit.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let (image, patch, stride) = (self.image_size, self.patch_size, self.stem_stride());
+        ConfigError::unless(
+            patch > 0 && image > 0 && image.is_multiple_of(patch),
+            "patch_size",
+            || format!("is {patch}, which does not divide the image's size ({image})"),
+        )?;
+        ConfigError::unless(!self.stem.contains(&0), "stem", || {
+            "must not have a width of 0".into()
+        })?;
+        ConfigError::unless(stride > 0 && patch.is_multiple_of(stride), "stem", || {
+            format!("has a stride of {stride} pixels, which does not divide patch_size ({patch})")
+        })
+    }
+
     /// An embedding with fresh weights.
     ///
     /// # Panics
-    /// When `patch_size` does not divide `image_size`, or the stem does not divide `patch_size`.
+    /// When [`check`](Self::check) fails.
     pub fn init(&self, device: &Device) -> PatchEmbedding {
-        let stride = 1 << self.stem.len();
-        assert!(
-            self.patch_size > 0 && self.image_size.is_multiple_of(self.patch_size),
-            "image_size ({}) must be a multiple of patch_size ({})",
-            self.image_size,
-            self.patch_size
-        );
-        assert!(
-            self.patch_size.is_multiple_of(stride),
-            "patch_size ({}) must be a multiple of the stem's stride ({stride})",
-            self.patch_size
-        );
-        let mut channels = self.channels;
+        if let Err(error) = self.check() {
+            panic!("{error}");
+        }
+        let mut channels = self.stem_cell.pow(2) * self.channels;
         let mut stem = Vec::with_capacity(self.stem.len());
         for &width in &self.stem {
             stem.push(Downsample::new(channels, width, self.activation, device));
             channels = width;
         }
-        let cell = self.patch_size / stride;
+        let cell = self.patch_size / self.stem_stride();
         PatchEmbedding {
             stem,
             projection: linear(cell * cell * channels, self.d_model, device),
+            stem_cell: self.stem_cell,
             cell,
         }
     }
@@ -88,15 +111,29 @@ impl PatchEmbedding {
     /// - `images`: `[batch, channels, image_size, image_size]`
     /// - output: `[batch, patches, d_model]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<3> {
-        let x = images.permute([0, 2, 3, 1]);
+        let x = fold(images.permute([0, 2, 3, 1]), self.stem_cell);
         let x = self.stem.iter().fold(x, |x, stage| stage.forward(x));
-        let [batch, height, width, channels] = x.dims();
-        let cell = self.cell;
-        let (rows, columns) = (height / cell, width / cell);
-        let cells = x
-            .reshape([batch, rows, cell, columns, cell * channels])
-            .swap_dims(2, 3)
-            .reshape([batch, rows * columns, cell * cell * channels]);
-        self.projection.forward(cells)
+        let x = fold(x, self.cell);
+        let [batch, rows, columns, channels] = x.dims();
+        project(
+            &self.projection,
+            x.reshape([batch, rows * columns, channels]),
+        )
     }
+}
+
+/// Cells of `cell` x `cell` pixels, each pixel's channels side by side in the order `(y, x, channel)`.
+///
+/// # Shapes
+/// - from `[batch, height, width, channels]`
+///   to `[batch, height / cell, width / cell, cell * cell * channels]`
+fn fold(x: Tensor<4>, cell: usize) -> Tensor<4> {
+    if cell == 1 {
+        return x;
+    }
+    let [batch, height, width, channels] = x.dims();
+    let (rows, columns) = (height / cell, width / cell);
+    x.reshape([batch, rows, cell, columns, cell * channels])
+        .swap_dims(2, 3)
+        .reshape([batch, rows, columns, cell * cell * channels])
 }

@@ -3,7 +3,8 @@ use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 use crucible_transformer::{
-    Encoded, Encoder, EncoderConfig, Pooling, PositionKind, Positions, embedding_initializer,
+    ConfigError, Encoded, Encoder, EncoderConfig, Pooling, PositionKind, Positions,
+    embedding_initializer,
 };
 use schemars::JsonSchema;
 
@@ -21,6 +22,9 @@ pub struct VitConfig {
     /// Channels of the images.
     #[config(default = 3)]
     pub channels: usize,
+    /// The stem starts from cells of so many pixels, folded into channels; 1 for single pixels.
+    #[config(default = 1)]
+    pub stem_cell: usize,
     /// Widths of the stem's 3x3 convolutions, each of which halves the image; empty for plain patches.
     #[config(default = "Vec::new()")]
     pub stem: Vec<usize>,
@@ -66,11 +70,22 @@ impl VitConfig {
         Self::new(224, 16, encoder)
     }
 
-    fn patch_embedding(&self) -> PatchEmbeddingConfig {
+    /// The configuration of its input layer.
+    pub fn patch_embedding(&self) -> PatchEmbeddingConfig {
         PatchEmbeddingConfig::new(self.image_size, self.patch_size, self.encoder.d_model)
             .with_channels(self.channels)
+            .with_stem_cell(self.stem_cell)
             .with_stem(self.stem.clone())
             .with_activation(self.encoder.activation)
+    }
+
+    /// Whether the sizes fit together; [`init`](Self::init) panics where they do not.
+    ///
+    /// # Errors
+    /// The first field that does not fit.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.patch_embedding().check()?;
+        self.encoder.check()
     }
 
     /// Length of the token sequence, `[CLS]` included.
