@@ -9,10 +9,7 @@ use serde::Serialize;
 ///
 /// `None` for no values, or when one of them is not finite.
 pub fn mean(values: &[f64]) -> Option<f64> {
-    if values.is_empty() || values.iter().any(|value| !value.is_finite()) {
-        return None;
-    }
-    Some(values.iter().sum::<f64>() / values.len() as f64)
+    finite(values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// Sample standard deviation, `s = sqrt(sum_i (x_i - m)^2 / (n - 1))`: the estimate of the spread of all
@@ -25,14 +22,21 @@ pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     }
     let mean = mean(values)?;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    Some((squares / (values.len() - 1) as f64).sqrt())
+    finite((squares / (values.len() - 1) as f64).sqrt())
+}
+
+/// Values near the end of the range of `f64` can be finite and their sum not.
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
 }
 
 /// Smallest and largest value.
 ///
 /// `None` for no values, or when one of them is not finite.
 pub fn range(values: &[f64]) -> Option<(f64, f64)> {
-    mean(values)?;
+    if values.is_empty() || values.iter().any(|value| !value.is_finite()) {
+        return None;
+    }
     Some(
         values
             .iter()
@@ -134,5 +138,11 @@ mod tests {
             assert_eq!(summary.values.len(), 3);
         }
         assert_eq!(Summary::of(Vec::new()), Summary::default());
+    }
+
+    #[test]
+    fn what_overflows_is_not_known() {
+        assert_eq!(mean(&[f64::MAX, f64::MAX]), None);
+        assert_eq!(standard_deviation(&[1e200, -1e200]), None);
     }
 }

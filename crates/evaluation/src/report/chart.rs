@@ -1,7 +1,7 @@
 //! Line charts as SVG that keeps its text and strokes at one size at every width: places are per cent of the
 //! picture, and only the lines live in a stretched view box.
 
-use super::page::escape;
+use super::page::{caption, escape};
 use super::scale::{Axis, Scale};
 use super::series::{Points, thinned};
 
@@ -51,9 +51,33 @@ pub(super) struct Chart {
     pub(super) note: String,
 }
 
-/// The classes that give something the colour, and from the eighth on the dashes, of its number.
-pub(super) fn colour(number: usize) -> String {
-    format!("s{} d{}", number % 7, (number / 7) % 3)
+/// How many colours the style knows.
+pub(super) const COLOURS: usize = 7;
+
+/// The classes that give a line the colour of its number, and dashes where the colours repeat.
+fn colour(number: usize) -> String {
+    format!("s{} d{}", number % COLOURS, (number / COLOURS) % 3)
+}
+
+/// A short piece of the line of a number, to stand before its name.
+pub(super) fn key(number: usize) -> String {
+    let class = colour(number);
+    format!(
+        "<svg class=\"key {class}\" aria-hidden=\"true\"><line class=\"bold\" x1=\"0\" x2=\"100%\" y1=\"50%\" y2=\"50%\"/></svg>"
+    )
+}
+
+/// A tick below a chart. Where there are many, every second one is left out of a narrow window.
+pub(super) fn tick(x: &Scale, index: usize) -> String {
+    let (place, label) = (percent(x.place(x.ticks[index])), x.label(x.ticks[index]));
+    let class = if x.ticks.len() > 5 && index % 2 == 1 {
+        " class=\"odd\""
+    } else {
+        ""
+    };
+    format!(
+        "<text{class} x=\"{place}\" y=\"100%\" dy=\"1.6em\" text-anchor=\"middle\">{label}</text>\n"
+    )
 }
 
 impl Chart {
@@ -66,7 +90,10 @@ impl Chart {
             .flat_map(|line| &line.points)
             .filter(|point| !self.axis.can_show(point.1))
             .count();
-        let mut note = escape(&self.note);
+        let mut note = self.note.clone();
+        if self.axis == Axis::Log {
+            note += " Logarithmic scale.";
+        }
         if hidden > 0 {
             let points = if hidden == 1 {
                 "point is"
@@ -81,33 +108,23 @@ impl Chart {
             note += &format!(" {hidden} {points} {why} and not drawn.");
         }
         format!(
-            "<figure class=\"chart\">\n<h3>{title}</h3>\n{}{}<figcaption>{}</figcaption>\n</figure>\n",
+            "<figure class=\"chart\">\n<h3>{title}</h3>\n{}{}{}</figure>\n",
             self.legend(),
             self.svg(id)
                 .unwrap_or_else(|| "<p class=\"empty\">No finite value to draw.</p>\n".to_owned()),
-            note.trim(),
+            caption(note.trim()),
         )
     }
 
     fn legend(&self) -> String {
         let entry = |(number, (label, last)): (usize, &(String, Option<f64>))| {
             let last = last.map_or(String::new(), |last| {
-                format!(" <b>{}</b>", escape(&self.axis.format(last)))
+                format!(" <b>{}</b>", self.axis.format(last))
             });
-            format!(
-                "<li><svg class=\"key {}\" aria-hidden=\"true\"><line x1=\"0\" x2=\"100%\" y1=\"50%\" y2=\"50%\" class=\"bold\"/></svg>{}{last}</li>\n",
-                colour(number),
-                escape(label)
-            )
+            format!("<li>{}{}{last}</li>\n", key(number), escape(label))
         };
-        format!(
-            "<ul class=\"legend\">\n{}</ul>\n",
-            self.legend
-                .iter()
-                .enumerate()
-                .map(entry)
-                .collect::<String>()
-        )
+        let entries: String = self.legend.iter().enumerate().map(entry).collect();
+        format!("<ul class=\"legend\">\n{entries}</ul>\n")
     }
 
     fn svg(&self, id: &str) -> Option<String> {
@@ -143,11 +160,9 @@ impl Chart {
                 "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"{place}\" y2=\"{place}\"/><text x=\"-8\" y=\"{place}\" dy=\".32em\" text-anchor=\"end\">{label}</text>\n"
             );
         }
-        for &tick in &x.ticks {
-            let (place, label) = (percent(x.place(tick)), x.label(tick));
-            svg += &format!(
-                "<text x=\"{place}\" y=\"100%\" dy=\"1.6em\" text-anchor=\"middle\">{label}</text>\n"
-            );
+        svg += "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"100%\" y2=\"100%\"/>\n";
+        for index in 0..x.ticks.len() {
+            svg += &tick(&x, index);
         }
         svg += &format!(
             "<text class=\"axis\" x=\"50%\" y=\"100%\" dy=\"3.1em\" text-anchor=\"middle\">{}</text>\n",

@@ -1,25 +1,33 @@
 //! The dot plot: one row an arm, one dot a seed, the mean as a bar with one standard deviation to each side.
 
-use super::chart::{colour, percent};
+use super::chart::{COLOURS, percent, tick};
 use super::page::escape;
 use super::scale::{Axis, Scale};
 use crate::statistics::Summary;
 
 /// Height of a row in pixels: a line of text, and the dots below it.
-const ROW: usize = 64;
+const ROW: usize = 58;
 
 /// One row.
 #[derive(Debug)]
 pub(super) struct Row<'a> {
     pub(super) label: &'a str,
     /// The seed of each value.
-    pub(super) seeds: Vec<u64>,
+    pub(super) seeds: &'a [u64],
     pub(super) summary: &'a Summary,
 }
 
 /// The figure. `id` must be unique within the page.
 pub(super) fn dot_plot(id: &str, title: &str, axis: Axis, rows: &[Row]) -> String {
-    let values = || rows.iter().flat_map(|row| &row.summary.values).copied();
+    // The ends of the spreads are to be seen as well, but there is nothing beyond 100%.
+    let spread = |row: &Row| {
+        let (mean, spread) = (row.summary.mean?, row.summary.standard_deviation?);
+        Some([mean - spread, mean + spread])
+    };
+    let values = || {
+        let values = rows.iter().flat_map(|row| &row.summary.values).copied();
+        values.chain(rows.iter().filter_map(spread).flatten())
+    };
     let caption = "Each dot is one seed, the bar is their mean, the line one sample standard deviation to each side.";
     let Some(x) = Scale::horizontal(axis, values(), 0.06) else {
         return "<p class=\"empty\">No finite value to draw.</p>\n".to_owned();
@@ -35,13 +43,11 @@ pub(super) fn dot_plot(id: &str, title: &str, axis: Axis, rows: &[Row]) -> Strin
          <title id=\"{id}-t\">{}</title>\n<desc id=\"{id}-d\">{description}</desc>\n",
         escape(title),
     );
-    for &tick in &x.ticks {
-        let place = percent(x.place(tick));
-        svg += &format!(
-            "<line class=\"grid\" x1=\"{place}\" x2=\"{place}\" y1=\"0\" y2=\"100%\"/>\
-             <text x=\"{place}\" y=\"100%\" dy=\"1.6em\" text-anchor=\"middle\">{}</text>\n",
-            x.label(tick),
-        );
+    for (index, &value) in x.ticks.iter().enumerate() {
+        let place = percent(x.place(value));
+        svg +=
+            &format!("<line class=\"grid\" x1=\"{place}\" x2=\"{place}\" y1=\"0\" y2=\"100%\"/>");
+        svg += &tick(&x, index);
     }
     svg += &format!(
         "<text class=\"axis\" x=\"50%\" y=\"100%\" dy=\"3.1em\" text-anchor=\"middle\">{}</text>\n",
@@ -55,13 +61,23 @@ pub(super) fn dot_plot(id: &str, title: &str, axis: Axis, rows: &[Row]) -> Strin
 
 fn row(number: usize, row: &Row, axis: Axis, x: &Scale) -> String {
     let top = ROW * number;
-    let middle = top + 44;
-    let value = summary(axis, row.summary);
+    let middle = top + 40;
+    let finite = row
+        .summary
+        .values
+        .iter()
+        .filter(|value| value.is_finite())
+        .count();
+    let value = match row.summary.values.len() {
+        0 => "no run".to_owned(),
+        seeds if finite < seeds => format!("{finite} of {seeds} seeds finite"),
+        _ => axis.format_summary(row.summary),
+    };
     let mut svg = format!(
-        "<g class=\"{}\">\n<text class=\"name\" x=\"0\" y=\"{text}\">{}</text><text class=\"value\" x=\"100%\" y=\"{text}\" text-anchor=\"end\">{value}</text>\n",
-        colour(number),
+        "<g class=\"s{}\">\n<line class=\"guide\" x1=\"0\" x2=\"100%\" y1=\"{middle}\" y2=\"{middle}\"/><text class=\"name\" x=\"0\" y=\"{text}\">{}</text><text class=\"value\" x=\"100%\" y=\"{text}\" text-anchor=\"end\">{value}</text>\n",
+        number % COLOURS,
         escape(row.label),
-        text = top + 22,
+        text = top + 20,
     );
     let place = |value: f64| percent(x.place(value));
     if let (Some(mean), Some(deviation)) = (row.summary.mean, row.summary.standard_deviation) {
@@ -96,18 +112,4 @@ fn row(number: usize, row: &Row, axis: Axis, x: &Scale) -> String {
         );
     }
     svg + "</g>\n"
-}
-
-/// `99.43% ± 0.10`: the mean and the sample standard deviation, where there are such.
-pub(super) fn summary(axis: Axis, summary: &Summary) -> String {
-    let Some(mean) = summary.mean else {
-        return super::number::NONE.to_owned();
-    };
-    let deviation = summary.standard_deviation.map(|deviation| match axis {
-        Axis::Percent => format!("{:.2}", 100.0 * deviation),
-        Axis::Linear | Axis::Log => super::number::number(deviation),
-    });
-    deviation.map_or(axis.format(mean), |deviation| {
-        format!("{} ± {deviation}", axis.format(mean))
-    })
 }

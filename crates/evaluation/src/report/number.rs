@@ -10,18 +10,27 @@ pub(super) fn count(value: u64) -> String {
 
 /// Four significant digits: `0.03123`, `118.2`, `12,345`, `2e-5`.
 pub(super) fn number(value: f64) -> String {
+    match decimals(value) {
+        Some(decimals) => fixed(value, decimals),
+        None if value == 0.0 => "0".to_owned(),
+        None if value.is_finite() => scientific(value, 2),
+        None => NONE.to_owned(),
+    }
+}
+
+/// Four significant digits, and the spread to the same decimal: `0.03017 ± 0.00964`.
+pub(super) fn with_spread(value: f64, spread: f64) -> String {
+    match decimals(value) {
+        Some(decimals) => format!("{} ± {}", fixed(value, decimals), fixed(spread, decimals)),
+        None => format!("{} ± {}", number(value), number(spread)),
+    }
+}
+
+/// How many decimals make four significant digits; `None` for zero and where they would be too many to read.
+fn decimals(value: f64) -> Option<usize> {
     let size = value.abs();
-    if !value.is_finite() {
-        return NONE.to_owned();
-    }
-    if size == 0.0 {
-        return "0".to_owned();
-    }
-    if !(1e-3..1e7).contains(&size) {
-        return scientific(value, 2);
-    }
-    let decimals = 3 - size.log10().floor() as i64;
-    group_digits(&format!("{value:.*}", decimals.max(0) as usize))
+    let decimals = || (3 - size.log10().floor() as i64).max(0) as usize;
+    (1e-3..1e7).contains(&size).then(decimals)
 }
 
 /// 0.99431 -> `99.43%`.
@@ -65,20 +74,19 @@ pub(super) fn duration(seconds: f64) -> String {
 
 /// A tick at a multiple of `step`, with just the decimals the step needs.
 pub(super) fn tick(value: f64, step: f64) -> String {
-    let value = if value.abs() < step * 1e-6 {
-        0.0
-    } else {
-        value
-    };
+    if value.abs() < step * 1e-6 {
+        return "0".to_owned();
+    }
     let decimals = (-(step.log10() + 1e-9).floor()).max(0.0);
     if decimals > 4.0 || value.abs() >= 1e7 {
-        return if value == 0.0 {
-            "0".to_owned()
-        } else {
-            scientific(value, 2)
-        };
+        return scientific(value, 2);
     }
-    group_digits(&format!("{value:.*}", decimals as usize))
+    fixed(value, decimals as usize)
+}
+
+/// With so many decimals, and commas between the thousands.
+fn fixed(value: f64, decimals: usize) -> String {
+    group_digits(&format!("{value:.decimals$}"))
 }
 
 /// `2e-5`, at most `digits` decimals.
@@ -157,6 +165,13 @@ mod tests {
     }
 
     #[test]
+    fn a_spread_ends_at_the_decimal_of_its_mean() {
+        assert_eq!(with_spread(0.030_17, 0.009_643), "0.03017 ± 0.00964");
+        assert_eq!(with_spread(1234.5, 10.0), "1,234 ± 10");
+        assert_eq!(with_spread(2e-5, 1e-6), "2e-5 ± 1e-6");
+    }
+
+    #[test]
     fn ticks_carry_the_decimals_of_their_step() {
         assert_eq!(
             [tick(0.3, 0.1), tick(12_000.0, 2_000.0), tick(2e-5, 1e-5)],
@@ -164,7 +179,7 @@ mod tests {
         );
         assert_eq!(
             [tick(-1e-17, 0.1), tick(0.96, 0.02), tick(-20.0, 10.0)],
-            ["0.0", "0.96", "−20"]
+            ["0", "0.96", "−20"]
         );
     }
 }

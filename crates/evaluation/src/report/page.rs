@@ -1,5 +1,7 @@
 //! The page around a report: document, style, escaping, pictures as data.
 
+use crate::table::Align;
+
 /// Makes any text safe between tags and within quoted attributes. Control characters, which HTML forbids,
 /// and direction overrides, which could make a label read as something else, become `�`.
 pub(super) fn escape(text: &str) -> String {
@@ -69,7 +71,7 @@ pub(super) fn document(title: &str, body: &str) -> String {
     )
 }
 
-/// The head of a page: title, subtitle, and facts as a list of terms.
+/// The head of a page: what it is, title, subtitle.
 pub(super) fn header(kind: &str, title: &str, subtitle: &str) -> String {
     let mut html = format!(
         "<header>\n<p class=\"kind\">{}</p>\n<h1>{}</h1>\n",
@@ -82,14 +84,20 @@ pub(super) fn header(kind: &str, title: &str, subtitle: &str) -> String {
     html + "</header>\n"
 }
 
-/// Facts as a list of terms; nothing if there are none.
+/// Facts as a list of terms, a long one on a line of its own; nothing if there are none.
 pub(super) fn facts(facts: &[(String, String)]) -> String {
     if facts.is_empty() {
         return String::new();
     }
     let fact = |(label, value): &(String, String)| {
+        let class = if value.chars().count() > 36 {
+            " class=\"long\""
+        } else {
+            ""
+        };
         format!(
-            "<div><dt>{}</dt><dd>{}</dd></div>\n",
+            "<div{class}><dt>{}</dt><dd>{}</dd></div>
+",
             escape(label),
             escape(value)
         )
@@ -111,28 +119,51 @@ pub(super) fn section(heading: &str, content: &str) -> String {
     )
 }
 
-/// A table that scrolls sideways within itself where the window is too narrow. `header` and `rows` are text
-/// for the first column and HTML for the others; the caption is HTML.
-pub(super) fn table(caption: &str, header: &[&str], rows: &[(String, Vec<String>)]) -> String {
-    let head: String = header
+/// A table that scrolls sideways within itself where the window is too narrow.
+/// The names of the columns and the note are text, the cells are HTML; the first cell of a row is its header.
+pub(super) fn table(
+    label: &str,
+    note: &str,
+    columns: &[(&str, Align)],
+    rows: &[Vec<String>],
+) -> String {
+    let class = |align: Align| {
+        if align == Align::Left {
+            " class=\"words\""
+        } else {
+            ""
+        }
+    };
+    let head: String = columns
         .iter()
-        .map(|name| format!("<th scope=\"col\">{}</th>", escape(name)))
+        .map(|(name, align)| format!("<th scope=\"col\"{}>{}</th>", class(*align), escape(name)))
         .collect();
-    let body: String = rows
-        .iter()
-        .map(|(name, cells)| {
-            let cells: String = cells
-                .iter()
-                .map(|cell| format!("<td>{cell}</td>"))
-                .collect();
-            format!("<tr><th scope=\"row\">{name}</th>{cells}</tr>\n")
-        })
-        .collect();
+    let row = |row: &Vec<String>| {
+        let cells = row
+            .iter()
+            .zip(columns)
+            .enumerate()
+            .map(|(index, (cell, (_, align)))| match index {
+                0 => format!("<th scope=\"row\">{cell}</th>"),
+                _ => format!("<td{}>{cell}</td>", class(*align)),
+            });
+        format!("<tr>{}</tr>\n", cells.collect::<String>())
+    };
+    let body: String = rows.iter().map(row).collect();
     format!(
-        "<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"{label}\"><table>\n<caption>{caption}</caption>\n\
-         <thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>\n",
-        label = escape(header.first().unwrap_or(&"table")),
+        "<figure class=\"table\">\n<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"{}\"><table>\n\
+         <thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>\n{}</figure>\n",
+        escape(label),
+        caption(note),
     )
+}
+
+/// What the reader must know to read a figure; nothing if there is nothing.
+pub(super) fn caption(note: &str) -> String {
+    if note.is_empty() {
+        return String::new();
+    }
+    format!("<figcaption>{}</figcaption>\n", escape(note))
 }
 
 /// The resolved configuration, folded away.

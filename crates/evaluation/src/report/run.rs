@@ -1,10 +1,11 @@
 //! The report of one run.
 
-use super::chart::{Chart, Line, Weight};
+use super::chart::{Chart, Line, Weight, percent};
 use super::page::{base64, config, document, escape, facts, header, section, table};
 use super::series::{is_noisy, ordered, smoothed, window};
 use super::{Curve, number};
 use crate::accuracy::{Confusion, Group, Tally};
+use crate::table::Align;
 
 /// Everything the report of one run shows. What is left empty is left out.
 #[derive(Clone, Debug, Default)]
@@ -62,8 +63,10 @@ impl RunReport {
             + &self.hero()
             + &facts(&self.facts)
             + &section("Learning curves", &curves)
+            + "<div class=\"pair\">\n"
             + &section("Test accuracy by group", &self.groups())
             + &section("Most frequent mistakes", &self.confusions())
+            + "</div>\n"
             + &section("Samples", &self.samples())
             + &config(&self.config_toml);
         document(&self.title, &body)
@@ -87,51 +90,56 @@ impl RunReport {
         if self.groups.is_empty() {
             return String::new();
         }
-        let row = |group: &Group| {
-            let accuracy = group.tally.accuracy();
-            let bar = bar(accuracy.unwrap_or(0.0), 0);
-            let tally = format!(
-                "{} of {}",
-                number::count(group.tally.correct as u64),
-                number::count(group.tally.total as u64)
+        let columns = [
+            ("Group", Align::Left),
+            ("Accuracy", Align::Right),
+            ("Right", Align::Right),
+            ("0 to 100%", Align::Left),
+        ];
+        let row = |Group { name, tally }: &Group| {
+            let accuracy = tally.accuracy().unwrap_or(f64::NAN);
+            let right = format!(
+                "{} <small>of {}</small>",
+                number::count(tally.correct as u64),
+                number::count(tally.total as u64)
             );
-            (
-                escape(&group.name),
-                vec![bar, number::percent(accuracy.unwrap_or(f64::NAN)), tally],
-            )
+            vec![
+                escape(name),
+                number::percent(accuracy),
+                right,
+                bar(accuracy),
+            ]
         };
         let rows: Vec<_> = self.groups.iter().map(row).collect();
-        table(
-            "The full width of a bar is 100%.",
-            &["Group", "", "Accuracy", "Right"],
-            &rows,
-        )
+        table("Test accuracy by group", "", &columns, &rows)
     }
 
     fn confusions(&self) -> String {
         if self.confusions.is_empty() {
             return String::new();
         }
+        let columns = [
+            ("Right answer", Align::Left),
+            ("Taken for", Align::Left),
+            ("Times", Align::Right),
+            ("Share", Align::Right),
+        ];
         let row = |confusion: &Confusion| {
             let share = confusion.count as f64 / confusion.of as f64;
-            let cells = vec![
+            vec![
+                escape(&confusion.target),
                 escape(&confusion.prediction),
-                number::count(confusion.count as u64),
                 format!(
                     "{} <small>of {}</small>",
-                    number::percent(share),
+                    number::count(confusion.count as u64),
                     number::count(confusion.of as u64)
                 ),
-            ];
-            (escape(&confusion.target), cells)
+                number::percent(share),
+            ]
         };
         let rows: Vec<_> = self.confusions.iter().map(row).collect();
-        let caption = "The share is of all test items with this right answer.";
-        table(
-            caption,
-            &["Right answer", "Taken for", "Times", "Share"],
-            &rows,
-        )
+        let note = "The share is of all test items with this right answer.";
+        table("Most frequent mistakes", note, &columns, &rows)
     }
 
     fn samples(&self) -> String {
@@ -172,7 +180,10 @@ impl SampleCard {
         let target = if right {
             String::new()
         } else {
-            format!("<p><small>right: {}</small></p>", escape(&self.target))
+            format!(
+                "<p><small>right answer: {}</small></p>",
+                escape(&self.target)
+            )
         };
         format!(
             "<li>{picture}<p>{question}</p><p class=\"answer {class}\"><span role=\"img\" aria-label=\"{verdict}\">{mark}</span> {answer} <small>{score}</small></p>{target}</li>\n",
@@ -183,11 +194,16 @@ impl SampleCard {
     }
 }
 
-/// A bar that is full at 1.
-fn bar(share: f64, number: usize) -> String {
-    let width = super::chart::percent(share.clamp(0.0, 1.0));
+/// A bar that is full at 1; empty for NaN.
+fn bar(share: f64) -> String {
+    let width = if share.is_finite() {
+        share.clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
     format!(
-        "<span class=\"bar s{number}\" aria-hidden=\"true\"><i style=\"width:{width}\"></i></span>"
+        "<span class=\"bar s0\" aria-hidden=\"true\"><i style=\"width:{}\"></i></span>",
+        percent(width)
     )
 }
 
@@ -208,7 +224,7 @@ fn chart(curve: &Curve) -> Chart {
             let window = window(points.len());
             let smooth = smoothed(&points, window);
             notes.push(format!(
-                "{}: centred moving mean over {window} points, the points themselves faint.",
+                "Bold {}: centred moving mean over {window} points; faint: the points themselves.",
                 series.label
             ));
             // Behind everything that is meant to be read.
@@ -220,7 +236,7 @@ fn chart(curve: &Curve) -> Chart {
         legend.push((series.label.clone(), read.last().map(|point| point.1)));
         lines.push(line(Weight::Bold, read));
     }
-    notes.insert(0, "The legend shows the last value.".to_owned());
+    notes.insert(0, "Legend: last value.".to_owned());
     Chart {
         title: curve.name.clone(),
         x_label: curve.x_label.clone(),

@@ -1,6 +1,7 @@
 //! From data to a place on an axis, with ticks at round numbers.
 
 use super::number;
+use crate::statistics::Summary;
 
 /// How the values of a curve are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +33,19 @@ impl Axis {
             Self::Linear | Self::Log => number::number(value),
         }
     }
+
+    /// The mean and the sample standard deviation, to the same decimal, as far as there are such:
+    /// `99.43% ± 0.10`.
+    pub(super) fn format_summary(self, summary: &Summary) -> String {
+        match (summary.mean, summary.standard_deviation) {
+            (None, _) => number::NONE.to_owned(),
+            (Some(mean), None) => self.format(mean),
+            (Some(mean), Some(spread)) if self == Self::Percent => {
+                format!("{} ± {:.2}", number::percent(mean), 100.0 * spread)
+            }
+            (Some(mean), Some(spread)) => number::with_spread(mean, spread),
+        }
+    }
 }
 
 /// One axis: its range, and its ticks within.
@@ -59,7 +73,7 @@ impl Scale {
             low
         };
         let (low, high) = widen(axis, low, high, 0.0);
-        let step = round_step((high - low) / 4.0);
+        let step = round_step(high - low);
         let (low, high) = (
             (low / step + 1e-9).floor() * step,
             (high / step - 1e-9).ceil() * step,
@@ -90,7 +104,7 @@ impl Scale {
             low
         };
         let (low, high) = widen(axis, low, high, margin);
-        let step = round_step((high - low) / 4.0);
+        let step = round_step(high - low);
         Some(Self {
             axis,
             low,
@@ -100,36 +114,25 @@ impl Scale {
         })
     }
 
+    /// The range ends at 1, 2 or 5 times a power of ten; the ticks are all of these, or the decades if there
+    /// are many.
     fn logarithmic(low: f64, high: f64) -> Self {
-        let (mut first, mut last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
-        if first == last {
-            first -= 1;
-            last += 1;
+        let (mut low, mut high) = (round_down(low), round_up(high));
+        if high < 1.5 * low {
+            (low, high) = (round_down(low / 1.5), round_up(high * 1.5));
         }
-        // Decades if there are many, else 1-2-5 within each; the range ends at the ticks around the data.
-        let every = 1 + (last - first) / 6;
-        let parts: &[f64] = if last - first <= 2 {
-            &[1.0, 2.0, 5.0]
+        let span = (high / low).log10();
+        let (parts, every): (&[f64], i32) = if span < 2.4 {
+            (&[1.0, 2.0, 5.0], 1)
         } else {
-            &[1.0]
+            (&[1.0], 1 + span as i32 / 6)
         };
-        let decades = (first..=last).filter(|decade| (decade - first) % every == 0);
-        let ticks: Vec<f64> = decades
+        let decades = (low.log10().floor() as i32..=high.log10().ceil() as i32)
+            .filter(|decade| decade % every == 0);
+        let ticks = decades
             .flat_map(|decade| parts.iter().map(move |part| part * 10f64.powi(decade)))
+            .filter(|tick| (low * (1.0 - 1e-9)..=high * (1.0 + 1e-9)).contains(tick))
             .collect();
-        let mut before = ticks
-            .iter()
-            .rposition(|&tick| tick <= low * (1.0 + 1e-9))
-            .unwrap_or(0);
-        let mut after = ticks
-            .iter()
-            .position(|&tick| tick >= high * (1.0 - 1e-9))
-            .unwrap_or(ticks.len() - 1);
-        if before >= after {
-            (before, after) = (after.saturating_sub(1), (before + 1).min(ticks.len() - 1));
-        }
-        let ticks = ticks[before..=after].to_vec();
-        let (low, high) = (ticks[0].min(low), ticks[ticks.len() - 1].max(high));
         Self {
             axis: Axis::Log,
             low,
@@ -139,9 +142,11 @@ impl Scale {
         }
     }
 
-    /// The place of `value`, 0 at the low end and 1 at the high end.
+    /// The place of a finite `value`, 0 at the low end and 1 at the high end, and there what lies beyond.
     pub(super) fn place(&self, value: f64) -> f64 {
         let share = match self.axis {
+            // The end of a spread may be where a logarithm is not.
+            Axis::Log if value <= 0.0 => 0.0,
             Axis::Log => (value / self.low).ln() / (self.high / self.low).ln(),
             Axis::Linear | Axis::Percent => (value - self.low) / (self.high - self.low),
         };
@@ -192,13 +197,25 @@ fn bounded(axis: Axis, low: f64, high: f64) -> (f64, f64) {
     }
 }
 
-/// The smallest of 1, 2, 5 times a power of ten that is at least `step`.
-fn round_step(step: f64) -> f64 {
-    let power = 10f64.powf(step.log10().floor());
+/// The next of 1, 2 or 5 times a power of ten, `value` itself if it is one.
+fn round_up(value: f64) -> f64 {
+    let power = 10f64.powf(value.log10().floor());
     let rounded = [1.0, 2.0, 5.0]
         .into_iter()
-        .find(|factor| factor * power >= step * (1.0 - 1e-9));
+        .find(|factor| factor * power >= value * (1.0 - 1e-9));
     rounded.unwrap_or(10.0) * power
+}
+
+/// The last of 1, 2 or 5 times a power of ten: the reciprocals of these numbers are such numbers again.
+fn round_down(value: f64) -> f64 {
+    1.0 / round_up(1.0 / value)
+}
+
+/// The nearest round number, by ratio, to a quarter of the range.
+fn round_step(range: f64) -> f64 {
+    let step = range / 4.0;
+    let (down, up) = (round_down(step), round_up(step));
+    if up * down < step * step { up } else { down }
 }
 
 fn multiples(low: f64, high: f64, step: f64) -> Vec<f64> {
@@ -226,7 +243,7 @@ mod tests {
     fn ticks_are_round_and_enclose_the_data() {
         assert_eq!(
             labels(&vertical(Axis::Percent, &[0.12, 0.994])),
-            ["0%", "50%", "100%"]
+            ["0%", "20%", "40%", "60%", "80%", "100%"]
         );
         assert_eq!(
             labels(&vertical(Axis::Percent, &[0.9631, 0.9952])),
@@ -234,7 +251,7 @@ mod tests {
         );
         assert_eq!(
             labels(&vertical(Axis::Linear, &[0.03, 2.4])),
-            ["0", "1", "2", "3"]
+            ["0", "0.5", "1.0", "1.5", "2.0", "2.5"]
         );
         assert_eq!(
             labels(&vertical(Axis::Linear, &[-3.0, 11.0])),
@@ -242,11 +259,11 @@ mod tests {
         );
         assert_eq!(
             labels(&vertical(Axis::Linear, &[2.1e-5, 9.0e-5])),
-            ["0", "5e-5", "1e-4"]
+            ["0", "2e-5", "4e-5", "6e-5", "8e-5", "1e-4"]
         );
         assert_eq!(
             labels(&vertical(Axis::Log, &[0.012, 2.4])),
-            ["0.01", "0.1", "1", "10"]
+            ["0.01", "0.1", "1"]
         );
         assert_eq!(
             labels(&vertical(Axis::Log, &[0.3, 2.4])),
@@ -258,7 +275,7 @@ mod tests {
     #[test]
     fn a_horizontal_axis_ends_with_the_data() {
         let scale = Scale::horizontal(Axis::Linear, [5.0, 1180.0].into_iter(), 0.0).unwrap();
-        assert_eq!(labels(&scale), ["0", "500", "1,000"]);
+        assert_eq!(labels(&scale), ["0", "200", "400", "600", "800", "1,000"]);
         assert_eq!((scale.place(0.0), scale.place(1180.0)), (0.0, 1.0));
     }
 
