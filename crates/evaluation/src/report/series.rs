@@ -179,7 +179,7 @@ mod tests {
             mean_line(&[left.clone(), right.clone()]),
             [(5.0, 3.0), (10.0, 6.0)]
         );
-        assert_eq!(mean_line(&[right.clone()]), right);
+        assert_eq!(mean_line(std::slice::from_ref(&right)), right);
         assert_eq!(mean_line(&[left, Points::new()]), Points::new());
         assert_eq!(mean_line(&[]), Points::new());
         assert_eq!(
