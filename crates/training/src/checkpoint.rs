@@ -4,7 +4,7 @@
 //! `step-00000400`; the rename is the commit. `state.json` is written last and names every other file
 //! with its size, so that a set which lost a file or its tail is recognised and skipped.
 
-use crate::run_dir::sync_dir;
+use crate::run_dir::{shared, sync_dir};
 use crate::{Error, RunDir};
 use burn::lr_scheduler::LrSchedulerRecord;
 use burn::module::Module;
@@ -192,8 +192,7 @@ pub(crate) fn save<M: LearnerModel>(
     let target = folder.join(format!("{PREFIX}{:08}", state.step));
     if CheckpointSet::open(&target).is_err() {
         fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-        let unfinished = tempfile::Builder::new()
-            .prefix(UNFINISHED)
+        let unfinished = shared(tempfile::Builder::new().prefix(UNFINISHED), 0o777)
             .tempdir_in(&folder)
             .map_err(Error::io("create", &folder))?;
         write_set(unfinished.path(), learner, store, state)?;

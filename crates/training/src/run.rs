@@ -54,7 +54,7 @@ impl RunRecord {
             preset: preset.to_string(),
             seed,
             backend: backend.to_string(),
-            device: format!("{device:?}"),
+            device: device_name(device),
             data: data.to_string(),
             data_digest: String::new(),
             versions: BTreeMap::from([
@@ -89,6 +89,15 @@ impl RunRecord {
         }
         lines
     }
+}
+
+/// The device in words, such as `Flex(Cpu)`.
+pub fn device_name(device: &Device) -> String {
+    let text = format!("{device:?}");
+    let name = text
+        .strip_prefix("Device<")
+        .and_then(|text| text.strip_suffix('>'));
+    name.unwrap_or(&text).to_string()
 }
 
 fn differing_keys(mine: &Table, theirs: &Table, prefix: &str, lines: &mut Vec<String>) {

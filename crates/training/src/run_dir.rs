@@ -77,8 +77,8 @@ impl RunDir {
         let target = self.file(name);
         let failed = |action| Error::io(action, &target);
         fs::create_dir_all(&self.path).map_err(Error::io("create", &self.path))?;
-        let mut file = tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
+        let prefix = format!(".{name}.");
+        let mut file = shared(tempfile::Builder::new().prefix(&prefix), 0o666)
             .tempfile_in(&self.path)
             .map_err(failed("write"))?;
         file.write_all(content).map_err(failed("write"))?;
@@ -192,6 +192,19 @@ impl RunDir {
     }
 }
 
+/// A temporary file is readable by its owner alone. What takes the place of a result is as readable as
+/// any other file: `mode` less the umask.
+pub(crate) fn shared<'a, 'b, 'c>(
+    builder: &'a mut tempfile::Builder<'b, 'c>,
+    mode: u32,
+) -> &'a mut tempfile::Builder<'b, 'c> {
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    #[cfg(not(unix))]
+    let _ = mode;
+    builder
+}
+
 /// Makes a rename in `path` survive a power cut. Only Unix lets a directory be synced.
 pub(crate) fn sync_dir(path: &Path) -> Result<(), Error> {
     match cfg!(unix) {
@@ -222,6 +235,18 @@ mod tests {
             .map(|entry| entry.unwrap().file_name())
             .collect();
         assert_eq!(names.len(), 2, "{names:?}");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_has_the_permissions_of_any_other() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let dir = RunDir::new(folder.path());
+        dir.write("report.html", b"x").unwrap();
+        fs::write(dir.file("plain"), b"x").unwrap();
+        let mode = |name| fs::metadata(dir.file(name)).unwrap().permissions().mode();
+        assert_eq!(mode("report.html"), mode("plain"));
     }
 
     #[test]
