@@ -37,3 +37,38 @@ fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let slope = square * (0.044715 * TWICE_SQRT_2_OVER_PI) + TWICE_SQRT_2_OVER_PI;
     x.clone() * activation::sigmoid(x * slope)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{device, difference, values};
+
+    #[test]
+    fn values_are_the_textbook_ones() {
+        let x = Tensor::<1>::from_floats([-1.0, 0.0, 2.0], &device());
+        for (activation, expected) in [
+            (Activation::Gelu, [-0.158_655_25, 0.0, 1.954_499_7]),
+            (Activation::GeluTanh, [-0.158_808, 0.0, 1.954_597_7]),
+            (Activation::Relu, [0.0, 0.0, 2.0]),
+        ] {
+            let expected = Tensor::from_floats(expected, &device());
+            assert!(
+                difference(activation.forward(x.clone()), expected) < 1e-6,
+                "{activation:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn gelu_tanh_is_burns_and_so_is_its_gradient() {
+        let x = values([50], 1, &device()) * 5.0;
+        let (a, b) = (x.clone().require_grad(), x.require_grad());
+        let (ours, burns) = (
+            Activation::GeluTanh.forward(a.clone()),
+            activation::gelu_approximate(b.clone()),
+        );
+        assert!(difference(ours.clone(), burns.clone()) < 1e-6);
+        let (ours, burns) = (ours.sum().backward(), burns.sum().backward());
+        assert!(difference(a.grad(&ours).unwrap(), b.grad(&burns).unwrap()) < 1e-5);
+    }
+}

@@ -90,7 +90,7 @@ impl MultiHeadAttention {
             Some(mask) => mask.apply(scores),
             None => scores,
         };
-        let weights = self.dropout.forward(activation::softmax(scores, 3));
+        let weights = self.dropout.forward(softmax(scores));
         let heads = weights.matmul(value).swap_dims(1, 2);
         project(&self.output, heads.reshape([batch, queries, d_model]))
     }
@@ -101,5 +101,143 @@ impl MultiHeadAttention {
         let [batch, length, d_model] = x.dims();
         x.reshape([batch, length, self.heads, d_model / self.heads])
             .swap_dims(1, 2)
+    }
+}
+
+/// Softmax over the keys, with a backward pass that takes no exponential.
+///
+/// Burn differentiates softmax op by op and takes `exp` again on the way back. Here the weights `p` are
+/// computed once, outside the tape, and meet on it a zero that carries the gradient of the scores: the
+/// result is `p` to the bit, its derivative `p * (g - sum(p * g))`, the exact one of softmax.
+///
+/// # Shapes
+/// - input and output: `[batch, heads, queries, keys]`
+fn softmax(scores: Tensor<4>) -> Tensor<4> {
+    if !scores.is_tracked() {
+        return activation::softmax(scores, 3);
+    }
+    let p = Tensor::from_inner(activation::softmax(scores.clone().inner(), 3));
+    let zero = scores.clone() - scores.detach();
+    let mean = (p.clone() * zero.clone()).sum_dim(3);
+    p * (zero - mean + 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_gradients_reach_everything, device, difference, values};
+    use burn::tensor::{Bool, TensorData};
+    use proptest::prelude::*;
+
+    fn padding<const B: usize, const L: usize>(rows: [[bool; L]; B]) -> AttentionMask {
+        AttentionMask::padding(Tensor::<2, Bool>::from_data(
+            TensorData::from(rows),
+            &device(),
+        ))
+    }
+
+    #[test]
+    fn cross_attention_has_the_shape_of_the_queries_and_trains_everything() {
+        let layer = MultiHeadAttentionConfig::new(8, 2)
+            .with_d_context(6)
+            .init(&device());
+        let (x, context) = (
+            values([3, 4, 8], 1, &device()),
+            values([3, 5, 6], 2, &device()),
+        );
+        let output = layer.forward(x, context, None);
+        assert_eq!(output.dims(), [3, 4, 8]);
+        assert_gradients_reach_everything(&layer, output);
+    }
+
+    #[test]
+    fn future_changes_leave_the_past_unchanged() {
+        let layer = MultiHeadAttentionConfig::new(8, 2).init(&device());
+        let mask = AttentionMask::causal(5, &device());
+        let x = values([2, 5, 8], 1, &device());
+        let changed = x
+            .clone()
+            .slice_assign([0..2, 3..5, 0..8], values([2, 2, 8], 2, &device()));
+        let [a, b] = [x, changed].map(|x| layer.forward(x.clone(), x, Some(&mask)));
+        assert_eq!(
+            difference(a.clone().narrow(1, 0, 3), b.clone().narrow(1, 0, 3)),
+            0.0
+        );
+        assert!(difference(a.narrow(1, 3, 2), b.narrow(1, 3, 2)) > 1e-3);
+    }
+
+    #[test]
+    fn a_row_with_nothing_to_attend_to_averages_and_is_not_nan() {
+        let layer = MultiHeadAttentionConfig::new(8, 2).init(&device());
+        let x = values([2, 3, 8], 1, &device()).require_grad();
+        let mask = padding([[true, true, true], [false, false, true]]);
+        let output = layer.forward(x.clone(), x.clone(), Some(&mask));
+        let mean = project(&layer.value, x.clone())
+            .mean_dim(1)
+            .expand([2, 3, 8]);
+        let expected = project(&layer.output, mean);
+        assert!(difference(output.clone().narrow(0, 0, 1), expected.narrow(0, 0, 1)) < 1e-6);
+        let gradient = x.grad(&output.sum().backward()).unwrap();
+        assert!(gradient.abs().max().into_scalar::<f32>().is_finite());
+    }
+
+    #[test]
+    fn a_mask_that_hides_nothing_changes_nothing() {
+        let layer = MultiHeadAttentionConfig::new(8, 2).init(&device());
+        let x = values([2, 3, 8], 1, &device());
+        let mask = padding([[false; 3]; 2]);
+        let [a, b] = [None, Some(&mask)].map(|mask| layer.forward(x.clone(), x.clone(), mask));
+        assert_eq!(difference(a, b), 0.0);
+    }
+
+    #[test]
+    fn softmax_and_its_gradient_are_burns() {
+        let scores = values([2, 3, 4, 5], 1, &device()) * 4.0;
+        let weights = values([2, 3, 4, 5], 2, &device());
+        let (a, b) = (scores.clone().require_grad(), scores.require_grad());
+        let (ours, burns) = (softmax(a.clone()), activation::softmax(b.clone(), 3));
+        assert!(difference(ours.clone(), burns.clone()) < 1e-6);
+        let [ours, burns] = [ours, burns].map(|p| (p * weights.clone()).sum().backward());
+        assert!(difference(a.grad(&ours).unwrap(), b.grad(&burns).unwrap()) < 1e-6);
+    }
+
+    #[test]
+    fn dropout_acts_in_training_alone() {
+        let layer = MultiHeadAttentionConfig::new(8, 2)
+            .with_dropout(0.5)
+            .init(&device());
+        let x = values([2, 6, 8], 1, &device());
+        let [a, b] = [(); 2].map(|()| layer.forward(x.clone(), x.clone(), None));
+        assert!(difference(a, b) > 1e-3);
+        let (layer, x) = (layer.valid(), x.inner());
+        let [a, b] = [(); 2].map(|()| layer.forward(x.clone(), x.clone(), None));
+        assert_eq!(difference(a, b), 0.0);
+    }
+
+    #[test]
+    #[should_panic(expected = "d_model (8) must be a multiple of heads (3)")]
+    fn heads_must_divide_the_width() {
+        MultiHeadAttentionConfig::new(8, 3).init(&device());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn content_at_padded_positions_is_ignored(
+            heads in 1usize..4, queries in 1usize..5, lengths in prop::collection::vec(1usize..6, 1..4), scale in 0.1f64..50.0,
+        ) {
+            let (batch, keys, width) = (lengths.len(), 6, 4 * heads);
+            let layer = MultiHeadAttentionConfig::new(width, heads).init(&device());
+            let hidden: Vec<bool> = lengths.iter().flat_map(|&n| (0..keys).map(move |i| i >= n)).collect();
+            let hidden = Tensor::<2, Bool>::from_data(TensorData::new(hidden, [batch, keys]), &device());
+            let x = values([batch, queries, width], 1, &device());
+            let context = values([batch, keys, width], 2, &device());
+            let other = values([batch, keys, width], 3, &device()) * scale;
+            let changed = context.clone().mask_where(hidden.clone().unsqueeze_dim::<3>(2).expand([batch, keys, width]), other);
+            let mask = AttentionMask::padding(hidden);
+            let [a, b] = [context, changed].map(|context| layer.forward(x.clone(), context, Some(&mask)));
+            prop_assert_eq!(difference(a, b), 0.0);
+        }
     }
 }

@@ -181,3 +181,52 @@ impl CrossBlock {
             .forward(x, |x| self.feed_forward.forward(x))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_gradients_reach_everything, device, difference, values};
+
+    #[test]
+    fn keeps_the_shape_and_trains_everything() {
+        for norm in [NormPlacement::Pre, NormPlacement::Post] {
+            let config = BlockConfig::new(8, 2, 12).with_norm(norm);
+            let x = values([2, 5, 8], 1, &device());
+            let block = config.init(&device());
+            let output = block.forward(x.clone(), None);
+            assert_eq!(output.dims(), [2, 5, 8]);
+            assert_gradients_reach_everything(&block, output);
+
+            let block = CrossBlockConfig::new(config)
+                .with_d_context(6)
+                .init(&device());
+            let output = block.forward(x, None, values([2, 3, 6], 2, &device()), None);
+            assert_eq!(output.dims(), [2, 5, 8]);
+            assert_gradients_reach_everything(&block, output);
+        }
+    }
+
+    #[test]
+    fn post_norm_ends_normalised_and_pre_norm_does_not() {
+        let x = values([2, 5, 8], 1, &device()) * 10.0;
+        let spread = |norm| {
+            let block = BlockConfig::new(8, 2, 12).with_norm(norm).init(&device());
+            block
+                .forward(x.clone(), None)
+                .var_bias(2)
+                .mean()
+                .into_scalar::<f32>()
+        };
+        assert!((spread(NormPlacement::Post) - 1.0).abs() < 1e-3);
+        assert!(spread(NormPlacement::Pre) > 10.0);
+    }
+
+    #[test]
+    fn dropout_acts_on_the_branches_alone() {
+        // All but nothing survives in the branches; the residual stream stays what it was.
+        let config = BlockConfig::new(8, 2, 12).with_dropout(1.0 - 1e-12);
+        let x = values([2, 5, 8], 1, &device());
+        let output = config.init(&device()).forward(x.clone(), None);
+        assert_eq!(difference(output, x), 0.0);
+    }
+}

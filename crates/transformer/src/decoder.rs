@@ -65,3 +65,68 @@ impl Decoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_gradients_reach_everything, device, difference, values};
+    use burn::tensor::TensorData;
+
+    fn decoder() -> Decoder {
+        DecoderConfig::new(EncoderConfig::new(8, 2, 12, 2))
+            .with_d_context(6)
+            .init(&device())
+    }
+
+    #[test]
+    fn has_the_shape_of_its_input_and_trains_everything() {
+        let decoder = decoder();
+        let (x, context) = (
+            values([2, 5, 8], 1, &device()),
+            values([2, 3, 6], 2, &device()),
+        );
+        let output = decoder.forward(x, None, context, None);
+        assert_eq!(output.dims(), [2, 5, 8]);
+        assert_gradients_reach_everything(&decoder, output);
+    }
+
+    #[test]
+    fn future_changes_leave_the_past_unchanged() {
+        let decoder = decoder();
+        let x = values([2, 5, 8], 1, &device());
+        let changed = x
+            .clone()
+            .slice_assign([0..2, 4..5, 0..8], values([2, 1, 8], 3, &device()));
+        let [a, b] = [x, changed].map(|x| {
+            decoder
+                .forward(x, None, values([2, 3, 6], 2, &device()), None)
+                .narrow(1, 0, 4)
+        });
+        assert_eq!(difference(a, b), 0.0);
+    }
+
+    #[test]
+    fn padding_is_ignored_in_the_sequence_and_in_the_context() {
+        let decoder = decoder();
+        // Padded on the left, where the causal mask alone would let it through.
+        let padding =
+            Tensor::<2, Bool>::from_data(TensorData::from([[true, false, false]; 2]), &device());
+        let x = values([2, 3, 8], 1, &device());
+        let context = values([2, 3, 6], 2, &device());
+        let output = |x, context| {
+            decoder
+                .forward(x, Some(padding.clone()), context, Some(padding.clone()))
+                .narrow(1, 1, 2)
+        };
+        let expected = output(x.clone(), context.clone());
+        let changed = x
+            .clone()
+            .slice_assign([0..2, 0..1, 0..8], values([2, 1, 8], 3, &device()));
+        assert_eq!(
+            difference(output(changed, context.clone()), expected.clone()),
+            0.0
+        );
+        let changed = context.slice_assign([0..2, 0..1, 0..6], values([2, 1, 6], 4, &device()));
+        assert_eq!(difference(output(x, changed), expected), 0.0);
+    }
+}

@@ -119,3 +119,69 @@ impl Encoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_gradients_reach_everything, device, difference, values};
+    use burn::tensor::TensorData;
+
+    #[test]
+    fn trains_everything_and_ends_with_a_norm_when_pre_norm() {
+        for (norm, last) in [(NormPlacement::Pre, true), (NormPlacement::Post, false)] {
+            let encoder = EncoderConfig::new(8, 2, 12, 3)
+                .with_norm(norm)
+                .init(&device());
+            assert_eq!((encoder.blocks.len(), encoder.norm.is_some()), (3, last));
+            let output = encoder.forward(values([2, 5, 8], 1, &device()), None);
+            assert_eq!(output.dims(), [2, 5, 8]);
+            assert_gradients_reach_everything(&encoder, output);
+        }
+    }
+
+    #[test]
+    fn content_at_padded_positions_is_ignored() {
+        let encoder = EncoderConfig::new(8, 2, 12, 2).init(&device());
+        let padding = [[false, false, false, true], [false, true, true, true]];
+        let padding = Tensor::<2, Bool>::from_data(TensorData::from(padding), &device());
+        let x = values([2, 4, 8], 1, &device());
+        let hidden = padding.clone().unsqueeze_dim::<3>(2).expand([2, 4, 8]);
+        let changed = x
+            .clone()
+            .mask_where(hidden.clone(), values([2, 4, 8], 2, &device()));
+        let [a, b] = [x, changed].map(|x| {
+            let output = encoder.forward(x, Some(padding.clone()));
+            output.mask_fill(hidden.clone(), 0.0)
+        });
+        assert_eq!(difference(a, b), 0.0);
+    }
+
+    #[test]
+    fn sizes_that_do_not_fit_name_the_field() {
+        let good = EncoderConfig::new(8, 2, 12, 2);
+        assert_eq!(good.check(), Ok(()));
+        for (config, field) in [
+            (EncoderConfig::new(0, 2, 12, 2), "d_model"),
+            (EncoderConfig::new(8, 3, 12, 2), "heads"),
+            (EncoderConfig::new(8, 0, 12, 2), "heads"),
+            (EncoderConfig::new(8, 2, 0, 2), "d_ff"),
+            (good.clone().with_dropout(1.0), "dropout"),
+            (good.with_dropout(f64::NAN), "dropout"),
+        ] {
+            assert_eq!(config.check().unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn every_field_is_described() {
+        let schema = schemars::schema_for!(EncoderConfig);
+        let fields = schema
+            .get("properties")
+            .and_then(|fields| fields.as_object())
+            .unwrap();
+        assert_eq!(fields.len(), 8);
+        for (name, field) in fields {
+            assert!(field.get("description").is_some(), "{name}");
+        }
+    }
+}

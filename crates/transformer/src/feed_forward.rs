@@ -53,3 +53,20 @@ impl FeedForward {
         project(&self.outer, self.dropout.forward(hidden))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_gradients_reach_everything, device, values};
+
+    #[test]
+    fn keeps_the_shape_and_trains_everything() {
+        for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+            let config = FeedForwardConfig::new(6, 10).with_activation(activation);
+            let layer = config.init(&device());
+            let output = layer.forward(values([2, 3, 6], 1, &device()));
+            assert_eq!(output.dims(), [2, 3, 6]);
+            assert_gradients_reach_everything(&layer, output);
+        }
+    }
+}

@@ -28,6 +28,8 @@ mod linear;
 mod mask;
 mod pooling;
 mod position;
+#[cfg(test)]
+mod testing;
 mod text;
 
 pub use activation::Activation;

@@ -41,3 +41,29 @@ pub fn embedding_initializer() -> Initializer {
         std: 0.02,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{device, difference, values};
+
+    #[test]
+    fn one_product_gives_what_many_give() {
+        let layer = linear(5, 7, &device());
+        let x = values([2, 3, 4, 5], 1, &device());
+        let (found, expected) = (project(&layer, x.clone()), layer.forward(x));
+        assert_eq!(found.dims(), [2, 3, 4, 7]);
+        assert!(difference(found, expected) < 1e-6);
+    }
+
+    #[test]
+    fn weights_start_within_the_bound_of_xavier() {
+        let weight = linear(30, 20, &device()).weight.val();
+        let bound = (6.0_f32 / 50.0).sqrt();
+        let largest = weight.abs().max().into_scalar::<f32>();
+        assert!(
+            largest <= bound && largest > 0.9 * bound,
+            "{largest} of {bound}"
+        );
+    }
+}

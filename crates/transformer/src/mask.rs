@@ -49,3 +49,34 @@ impl AttentionMask {
         scores.mask_fill(self.0.clone().expand(shape), MASKED)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::TensorData;
+
+    #[test]
+    fn or_hides_the_padding_and_the_future() {
+        let device = Device::flex();
+        let padding = Tensor::from_data(
+            TensorData::from([[false, false, true], [false, true, true]]),
+            &device,
+        );
+        let mask = AttentionMask::causal(3, &device).or(AttentionMask::padding(padding));
+        let expected = [
+            [[
+                [false, true, true],
+                [false, false, true],
+                [false, false, true],
+            ]],
+            [[
+                [false, true, true],
+                [false, true, true],
+                [false, true, true],
+            ]],
+        ];
+        mask.0
+            .into_data()
+            .assert_eq(&TensorData::from(expected), true);
+    }
+}

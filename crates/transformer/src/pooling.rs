@@ -41,3 +41,40 @@ impl Pooling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{device, difference, values};
+    use burn::tensor::TensorData;
+
+    #[test]
+    fn cls_is_the_first_token() {
+        let tokens = values([2, 3, 4], 1, &device());
+        let expected = tokens.clone().narrow(1, 0, 1).reshape([2, 4]);
+        assert_eq!(
+            difference(Pooling::Cls.forward(tokens, None), expected),
+            0.0
+        );
+    }
+
+    #[test]
+    fn mean_leaves_padding_out() {
+        let tokens = values([3, 3, 4], 1, &device());
+        let padding = [[false, false, true], [false; 3], [true; 3]];
+        let padding = Tensor::from_data(TensorData::from(padding), &device());
+        let pooled = Pooling::Mean.forward(tokens.clone(), Some(&padding));
+        let whole = Pooling::Mean.forward(tokens.clone(), None);
+        let part = tokens
+            .narrow(0, 0, 1)
+            .narrow(1, 0, 2)
+            .mean_dim(1)
+            .reshape([1, 4]);
+        assert!(difference(pooled.clone().narrow(0, 0, 1), part) < 1e-6);
+        assert!(difference(pooled.clone().narrow(0, 1, 1), whole.narrow(0, 1, 1)) < 1e-6);
+        assert_eq!(
+            difference(pooled.narrow(0, 2, 1), Tensor::zeros([1, 4], &device())),
+            0.0
+        );
+    }
+}

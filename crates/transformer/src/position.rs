@@ -76,3 +76,53 @@ fn sinusoids(max_length: usize, d_model: usize, device: &Device) -> Tensor<2> {
         .collect();
     Tensor::from_data(TensorData::new(values, [max_length, d_model]), device)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_gradients_reach_everything, device, difference, values};
+
+    #[test]
+    fn sinusoids_are_those_of_the_paper() {
+        let table = sinusoids(3, 4, &device());
+        let (slow, fast) = (2.0_f32 / 100.0, 2.0_f32);
+        let expected = Tensor::from_floats(
+            [[fast.sin(), fast.cos(), slow.sin(), slow.cos()]],
+            &device(),
+        );
+        assert!(difference(table.narrow(0, 2, 1), expected) < 1e-6);
+    }
+
+    #[test]
+    fn each_token_gets_the_embedding_of_its_position() {
+        for kind in [PositionKind::Learned, PositionKind::Sinusoidal] {
+            let positions = kind.init(5, 4, &device());
+            let x = values([2, 3, 4], 1, &device());
+            let added = positions.forward(x.clone()) - x;
+            let [first, second] = [0, 1].map(|row| added.clone().narrow(0, row, 1));
+            assert!(difference(first.clone(), second) < 1e-6);
+            assert!(difference(first.clone().narrow(1, 0, 1), first.narrow(1, 2, 1)) > 1e-3);
+        }
+    }
+
+    #[test]
+    fn learned_positions_train_and_sinusoids_have_no_parameter() {
+        let positions = PositionKind::Learned.init(3, 4, &device());
+        assert_gradients_reach_everything(
+            &positions,
+            positions.forward(values([2, 3, 4], 1, &device())),
+        );
+        assert_eq!(
+            PositionKind::Sinusoidal.init(3, 4, &device()).num_params(),
+            0
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "a sequence of 4 tokens is longer than max_length (3)")]
+    fn a_sequence_that_is_too_long_says_so() {
+        PositionKind::Learned
+            .init(3, 4, &device())
+            .forward(values([1, 4, 4], 1, &device()));
+    }
+}

@@ -127,3 +127,67 @@ impl TextEncoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_gradients_reach_everything, device, difference};
+    use burn::tensor::TensorData;
+
+    fn ids<const L: usize>(rows: [[i32; L]; 2]) -> Tensor<2, Int> {
+        Tensor::from_data(TensorData::from(rows), &device())
+    }
+
+    fn padding<const L: usize>(rows: [[bool; L]; 2]) -> Tensor<2, Bool> {
+        Tensor::from_data(TensorData::from(rows), &device())
+    }
+
+    fn config() -> TextEncoderConfig {
+        TextEncoderConfig::new(6, 4, EncoderConfig::new(8, 2, 12, 2)).with_token_types(2)
+    }
+
+    #[test]
+    fn shapes_are_as_documented_and_everything_trains() {
+        let encoder = config().init(&device());
+        // Each id, each position and each type occurs, so that each embedding has a gradient.
+        let (words, types) = (
+            ids([[0, 1, 2, 3], [4, 5, 0, 0]]),
+            ids([[0, 0, 1, 1], [0, 1, 0, 0]]),
+        );
+        let mask = padding([[false; 4], [false, false, true, true]]);
+        let encoded = encoder.forward(words, Some(types), Some(mask.clone()));
+        assert_eq!(encoded.tokens.dims(), [2, 4, 8]);
+        assert_eq!(encoded.pooled.dims(), [2, 8]);
+        encoded
+            .mask
+            .unwrap()
+            .into_data()
+            .assert_eq(&mask.into_data(), true);
+        assert_gradients_reach_everything(&encoder, encoded.tokens);
+    }
+
+    #[test]
+    fn padded_words_are_ignored_and_so_is_the_padding_itself() {
+        for pooling in [Pooling::Cls, Pooling::Mean] {
+            let encoder = config().with_pooling(pooling).init(&device());
+            let mask = padding([[false, false, true, true]; 2]);
+            let [a, b] = [[[1, 2, 0, 0]; 2], [[1, 2, 5, 3]; 2]]
+                .map(|words| encoder.forward(ids(words), None, Some(mask.clone())).pooled);
+            assert_eq!(difference(a.clone(), b), 0.0);
+            let alone = encoder.forward(ids([[1, 2]; 2]), None, None).pooled;
+            assert!(difference(a, alone) < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_missing_type_is_type_zero() {
+        let encoder = config().init(&device());
+        let words = ids([[1, 2, 3, 4]; 2]);
+        let tokens = |types| encoder.forward(words.clone(), types, None).tokens;
+        assert_eq!(
+            difference(tokens(None), tokens(Some(ids([[0; 4]; 2])))),
+            0.0
+        );
+        assert!(difference(tokens(None), tokens(Some(ids([[1; 4]; 2])))) > 1e-3);
+    }
+}

@@ -91,3 +91,36 @@ fn neighbourhoods(x: Tensor<4>) -> Tensor<4> {
         3 * width,
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_gradients_reach_everything, device, difference, values};
+    use burn::tensor::{module::conv2d, ops::ConvOptions};
+
+    #[test]
+    fn halves_the_image_and_trains_everything() {
+        let stage = Downsample::new(3, 6, Activation::Gelu, &device());
+        let output = stage.forward(values([2, 8, 4, 3], 1, &device()));
+        assert_eq!(output.dims(), [2, 4, 2, 6]);
+        assert_gradients_reach_everything(&stage, output);
+    }
+
+    #[test]
+    fn product_with_the_neighbourhoods_is_the_convolution() {
+        let (channels, width) = (3, 5);
+        // The smallest image has neighbours on the upper and left edge only.
+        for (rows, columns) in [(2, 2), (4, 8), (10, 6)] {
+            let images = values([2, channels, rows, columns], 1, &device());
+            let kernel = values([width, channels, 3, 3], 2, &device());
+            let options = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
+            let expected =
+                conv2d(images.clone(), kernel.clone(), None, options).permute([0, 2, 3, 1]);
+            let kernel = kernel
+                .permute([2, 3, 1, 0])
+                .reshape([1, 1, 9 * channels, width]);
+            let found = neighbourhoods(images.permute([0, 2, 3, 1])).matmul(kernel);
+            assert!(difference(found, expected) < 1e-5, "{rows} x {columns}");
+        }
+    }
+}

@@ -11,6 +11,9 @@
 mod downsample;
 mod patch;
 mod resnet;
+#[cfg(test)]
+#[path = "../../transformer/src/testing.rs"]
+mod testing;
 mod vit;
 
 pub use downsample::Downsample;

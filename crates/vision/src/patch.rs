@@ -137,3 +137,78 @@ fn fold(x: Tensor<4>, cell: usize) -> Tensor<4> {
         .swap_dims(2, 3)
         .reshape([batch, rows, columns, cell * cell * channels])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_gradients_reach_everything, device, difference, values};
+    use burn::tensor::{module::conv2d, ops::ConvOptions};
+
+    #[test]
+    fn plain_patches_are_a_convolution_whose_stride_is_its_kernel() {
+        let embedding = PatchEmbeddingConfig::new(12, 4, 6).init(&device());
+        let images = values([2, 3, 12, 12], 1, &device());
+        let kernel = embedding
+            .projection
+            .weight
+            .val()
+            .reshape([4, 4, 3, 6])
+            .permute([3, 2, 0, 1]);
+        let options = ConvOptions::new([4, 4], [0, 0], [1, 1], 1);
+        let expected = conv2d(images.clone(), kernel, None, options);
+        let expected = expected.flatten::<3>(2, 3).swap_dims(1, 2);
+        assert!(difference(embedding.forward(images), expected) < 1e-5);
+    }
+
+    #[test]
+    fn each_kind_of_stem_gives_the_same_tokens_and_trains() {
+        for (stem_cell, stem) in [
+            (1, vec![]),
+            (1, vec![5]),
+            (1, vec![5, 7, 4]),
+            (2, vec![5]),
+            (4, vec![6]),
+            (8, vec![]),
+        ] {
+            let config = PatchEmbeddingConfig::new(16, 8, 6)
+                .with_stem_cell(stem_cell)
+                .with_stem(stem);
+            let embedding = config.init(&device());
+            let output = embedding.forward(values([2, 3, 16, 16], 1, &device()));
+            assert_eq!(output.dims(), [2, config.patches(), 6]);
+            assert_gradients_reach_everything(&embedding, output);
+        }
+    }
+
+    #[test]
+    fn a_patch_sees_its_own_pixels_alone_without_a_stem() {
+        let embedding = PatchEmbeddingConfig::new(8, 4, 6).init(&device());
+        let images = values([1, 3, 8, 8], 1, &device());
+        // Within the upper right patch, the second token.
+        let changed = images
+            .clone()
+            .slice_assign([0..1, 0..3, 1..3, 5..7], values([1, 3, 2, 2], 2, &device()));
+        let [a, b] = [images, changed].map(|images| embedding.forward(images));
+        for token in 0..4 {
+            let moved = difference(a.clone().narrow(1, token, 1), b.clone().narrow(1, token, 1));
+            assert_eq!(moved > 1e-3, token == 1, "token {token} moved by {moved}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_do_not_fit_name_the_field() {
+        let good = PatchEmbeddingConfig::new(16, 8, 6);
+        assert_eq!(good.check(), Ok(()));
+        for (config, field) in [
+            (PatchEmbeddingConfig::new(16, 5, 6), "patch_size"),
+            (PatchEmbeddingConfig::new(16, 0, 6), "patch_size"),
+            (PatchEmbeddingConfig::new(0, 8, 6), "patch_size"),
+            (good.clone().with_stem(vec![4; 4]), "stem"),
+            (good.clone().with_stem(vec![4, 0]), "stem"),
+            (good.clone().with_stem(vec![4; 70]), "stem"),
+            (good.with_stem_cell(3), "stem"),
+        ] {
+            assert_eq!(config.check().unwrap_err().field, field, "{config:?}");
+        }
+    }
+}

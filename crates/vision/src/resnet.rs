@@ -172,3 +172,42 @@ impl ResNet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_gradients_reach_everything, device, difference, values};
+
+    #[test]
+    fn shapes_are_as_documented_and_everything_trains() {
+        for (stem, size, tokens) in [(ResNetStem::Cifar, 16, 4), (ResNetStem::Imagenet, 64, 4)] {
+            let config = ResNetConfig::new().with_width(2).with_stem(stem);
+            let model = config.init(&device());
+            let encoded = model.forward(values([2, 3, size, size], 1, &device()));
+            assert_eq!(encoded.tokens.dims(), [2, tokens, config.d_model()]);
+            assert_eq!(encoded.pooled.dims(), [2, config.d_model()]);
+            assert_gradients_reach_everything(&model, encoded.pooled);
+        }
+    }
+
+    #[test]
+    fn evaluation_uses_running_statistics_and_does_not_mix_images() {
+        let model = ResNetConfig::new().with_width(2).init(&device());
+        let images = values([2, 3, 16, 16], 1, &device());
+        let training = model.forward(images.clone()).pooled.inner();
+        let (model, images) = (model.valid(), images.inner());
+        let together = model.forward(images.clone()).pooled;
+        let alone = model.forward(images.narrow(0, 1, 1)).pooled;
+        assert!(difference(together.clone(), training) > 1e-3);
+        assert!(difference(together.narrow(0, 1, 1), alone) < 1e-6);
+    }
+
+    #[test]
+    fn has_the_published_number_of_parameters() {
+        // torchvision's resnet18 without its head; burn counts the running statistics of the 20 norms too.
+        let model = ResNetConfig::new()
+            .with_stem(ResNetStem::Imagenet)
+            .init(&device());
+        assert_eq!(model.num_params(), 11_176_512 + 2 * 4_800);
+    }
+}

@@ -143,3 +143,47 @@ impl Vit {
         self.dropout.forward(self.position.forward(tokens))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_gradients_reach_everything, device, difference, values};
+
+    fn config(pooling: Pooling) -> VitConfig {
+        VitConfig::new(16, 8, EncoderConfig::new(8, 2, 12, 2)).with_pooling(pooling)
+    }
+
+    #[test]
+    fn shapes_are_as_documented_and_everything_trains() {
+        for (pooling, tokens) in [(Pooling::Cls, 5), (Pooling::Mean, 4)] {
+            let config = config(pooling);
+            assert_eq!(config.tokens(), tokens);
+            let model = config.init(&device());
+            let encoded = model.forward(values([3, 3, 16, 16], 1, &device()));
+            assert_eq!(encoded.tokens.dims(), [3, tokens, 8]);
+            assert_eq!(encoded.pooled.dims(), [3, 8]);
+            assert!(encoded.mask.is_none());
+            assert_gradients_reach_everything(&model, encoded.pooled);
+        }
+    }
+
+    #[test]
+    fn images_do_not_mix() {
+        let model = config(Pooling::Cls).init(&device());
+        let images = values([2, 3, 16, 16], 1, &device());
+        let alone = model.forward(images.clone().narrow(0, 1, 1)).pooled;
+        assert!(difference(model.forward(images).pooled.narrow(0, 1, 1), alone) < 1e-6);
+    }
+
+    #[test]
+    fn presets_have_the_published_number_of_parameters() {
+        // As counted by timm, without the classification head.
+        for (config, parameters) in [
+            (VitConfig::tiny(), 5_524_416),
+            (VitConfig::small(), 21_665_664),
+            (VitConfig::base(), 85_798_656),
+        ] {
+            assert_eq!(config.init(&device()).num_params(), parameters);
+        }
+    }
+}
