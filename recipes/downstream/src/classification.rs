@@ -1,9 +1,9 @@
 //! Image classification: a Vision Transformer, or ResNet-18 as the convolutional baseline.
 //!
 //! ```text
-//! crucible train classification                                # embedded easy-VQA objects, 24 classes
+//! crucible train classification                         # ViT, embedded easy-VQA objects, 24 classes
 //! crucible train classification --set backbone=resnet
-//! crucible train classification --data my/folder               # one folder per class, CIFAR-10 or MNIST files
+//! crucible train classification --data my/folder        # a folder per class, CIFAR-10 or MNIST files
 //! ```
 
 use std::sync::Arc;
@@ -14,11 +14,12 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use crucible_datasets::{
-    AugmentConfig, EvalLoader, ImageBatch, ImageCollate, ImageConfig, ImageData, ImageProcessor, LoaderConfig,
-    TrainLoader, open_images,
+    AugmentConfig, EvalLoader, ImageBatch, ImageCollate, ImageConfig, ImageData, ImageProcessor,
+    LoaderConfig, TrainLoader, open_images,
 };
 use crucible_training::{
-    ClassificationOutput, Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, config, fit,
+    ClassificationOutput, Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, config,
+    fit,
 };
 use crucible_transformer::linear;
 use schemars::JsonSchema;
@@ -83,7 +84,11 @@ impl Classifier {
             .with_smoothing((smoothing > 0.0).then_some(smoothing))
             .init(&logits.device())
             .forward(logits.clone(), batch.labels.clone());
-        ClassificationOutput { loss, logits, targets: batch.labels }
+        ClassificationOutput {
+            loss,
+            logits,
+            targets: batch.labels,
+        }
     }
 }
 
@@ -128,7 +133,10 @@ impl Recipe for Classification {
     type Config = ClassificationConfig;
 
     fn preset(preset: &str, choices: &toml::Table) -> ClassificationConfig {
-        presets::config(preset, config::choice(choices, "backbone").unwrap_or("vit"))
+        presets::config(
+            preset,
+            config::choice(choices, "backbone", "architecture").unwrap_or("vit"),
+        )
     }
 
     fn train(config: &ClassificationConfig, run: &Run) -> Result<Outcome, Error> {
@@ -140,13 +148,28 @@ impl Recipe for Classification {
         let model = config.init(data.classes.len(), &run.training_device());
 
         let (loader, steps) = (&config.loader, config.training.steps);
-        let train = TrainLoader::new(data.train, collate.clone(), loader, run.seed, steps, &run.device);
+        let train = TrainLoader::new(
+            data.train,
+            collate.clone(),
+            loader,
+            run.seed,
+            steps,
+            &run.device,
+        );
         let train = train.map_err(Error::data)?;
         let epoch = train.steps_per_epoch();
-        let evaluation =
-            |samples| EvalLoader::new(samples, collate.clone(), loader, &run.device).map_err(Error::data);
+        let evaluation = |samples| {
+            EvalLoader::new(samples, collate.clone(), loader, &run.device).map_err(Error::data)
+        };
         let valid = evaluation(data.valid)?;
-        let fitted = fit(run, &config.training, model, Arc::new(train), Arc::new(valid), epoch)?;
+        let fitted = fit(
+            run,
+            &config.training,
+            model,
+            Arc::new(train),
+            Arc::new(valid),
+            epoch,
+        )?;
 
         let test = evaluation(data.test)?;
         let (metrics, predictions) = score(&fitted.model, &test, &data.classes, |b| b.ids.clone())?;
@@ -160,7 +183,12 @@ impl Recipe for Classification {
         })
     }
 
-    fn evaluate(config: &ClassificationConfig, run: &Run, data: &str, split: &str) -> Result<Outcome, Error> {
+    fn evaluate(
+        config: &ClassificationConfig,
+        run: &Run,
+        data: &str,
+        split: &str,
+    ) -> Result<Outcome, Error> {
         let classes: Vec<String> = run.dir.read_json(CLASSES)?;
         let data = open(config, run, data)?;
         if data.classes != classes {

@@ -29,7 +29,11 @@ where
         let output = model.step(batch);
         means.add(&output);
         let targets: Vec<i64> = output.targets.into_data().iter().collect();
-        for ((id, target), row) in ids.into_iter().zip(targets).zip(probabilities(output.logits)) {
+        for ((id, target), row) in ids
+            .into_iter()
+            .zip(targets)
+            .zip(probabilities(output.logits))
+        {
             let (best, score) = likeliest(&row);
             predictions.push(Prediction {
                 id,

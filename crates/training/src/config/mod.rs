@@ -68,11 +68,11 @@ pub fn print_commented<C: JsonSchema>(table: &Table) -> String {
     print::print_commented(table, schema::Schema::new(&schema_of::<C>()))
 }
 
-/// The variant the user chose for the tagged table `key`, written as `key = "mid"` or as
-/// `key.strategy = "mid"`; for the `preset` function of a recipe.
-pub fn choice<'a>(choices: &'a Table, key: &str) -> Option<&'a str> {
+/// The variant the user chose for the table `key` whose variants are told apart by `tag`, written as
+/// `key = "mid"` or as `key.tag = "mid"`; for the `preset` function of a recipe.
+pub fn choice<'a>(choices: &'a Table, key: &str, tag: &str) -> Option<&'a str> {
     let value = choices.get(key)?;
-    value.as_str().or_else(|| value.get("strategy")?.as_str())
+    value.as_str().or_else(|| value.get(tag)?.as_str())
 }
 
 fn schema_of<C: JsonSchema>() -> serde_json::Value {

@@ -69,7 +69,7 @@ fn preset(choices: &Table) -> Config {
         flip: true,
         pooling: Pooling::Cls,
         training: crate::TrainingConfig::new(400, 1e-3),
-        fusion: match choice(choices, "fusion") {
+        fusion: match choice(choices, "fusion", "strategy") {
             Some("late") => Fusion::Late(Late {
                 width: 128,
                 layers: 1,

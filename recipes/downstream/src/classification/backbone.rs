@@ -67,7 +67,9 @@ impl VitBackboneConfig {
 
 impl ResnetBackboneConfig {
     fn resnet(&self) -> ResNetConfig {
-        ResNetConfig::new().with_width(self.width).with_stem(self.stem)
+        ResNetConfig::new()
+            .with_width(self.width)
+            .with_stem(self.stem)
     }
 }
 

@@ -24,14 +24,17 @@ pub const PRESETS: [Preset; 3] = [
     Preset {
         name: "full",
         about: "ResNet-18 or ViT-S/4 for CIFAR-10 and images of your own",
-        time: "hours on a GPU",
+        time: "not measured",
         score: "not measured",
     },
 ];
 
 pub fn config(preset: &str, backbone: &str) -> ClassificationConfig {
     let resnet = |width| {
-        BackboneConfig::Resnet(ResnetBackboneConfig { width, stem: ResNetStem::Cifar })
+        BackboneConfig::Resnet(ResnetBackboneConfig {
+            width,
+            stem: ResNetStem::Cifar,
+        })
     };
     match (preset, backbone) {
         ("smoke", "resnet") => smoke(resnet(4)),

@@ -5,7 +5,8 @@ use crucible_fusion::{ConcatenationConfig, FusionConfig};
 use crucible_training::{Preset, TrainingConfig};
 use crucible_transformer::{Activation, Pooling};
 
-use super::{TowersConfig, VqaConfig};
+use super::VqaConfig;
+use super::model::TowersConfig;
 
 pub const PRESETS: [Preset; 3] = [
     Preset {
@@ -23,7 +24,7 @@ pub const PRESETS: [Preset; 3] = [
     Preset {
         name: "full",
         about: "25 M parameters at 224 pixels, for data of your own",
-        time: "hours on a GPU",
+        time: "not measured",
         score: "not measured",
     },
 ];
@@ -130,7 +131,8 @@ fn full(strategy: &str) -> VqaConfig {
 
 /// A name that is no strategy is refused when the configuration is put together.
 fn strategy_or_late(strategy: &str, layers: usize) -> FusionConfig {
-    FusionConfig::named(strategy, layers).unwrap_or_else(|| FusionConfig::Late(ConcatenationConfig::new()))
+    FusionConfig::named(strategy, layers)
+        .unwrap_or_else(|| FusionConfig::Late(ConcatenationConfig::new()))
 }
 
 #[cfg(test)]
@@ -145,12 +147,15 @@ mod tests {
         for preset in ["quick", "full"] {
             let count = |strategy| {
                 let config = config(preset, strategy);
-                config.towers(30).init(&Device::flex()).num_params() as f64
+                config.encoder(30).init(&Device::flex()).num_params() as f64
             };
             let late = count("late");
             for strategy in FusionConfig::NAMES {
                 let ratio = count(strategy) / late;
-                assert!((0.95..=1.05).contains(&ratio), "{preset} {strategy}: {ratio:.3}");
+                assert!(
+                    (0.95..=1.05).contains(&ratio),
+                    "{preset} {strategy}: {ratio:.3}"
+                );
             }
         }
     }
