@@ -360,7 +360,7 @@ fn a_choice_that_the_preset_does_not_follow_needs_all_its_keys() {
     let whole = resolve::<Config>(
         stubborn,
         None,
-        &sets(&["fusion=late", "fusion.width=8", "fusion.layers=2"]),
+        &sets(&["fusion.width=8", "fusion.layers=2", "fusion=late"]),
     )
     .unwrap();
     assert_eq!(
