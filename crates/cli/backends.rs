@@ -4,6 +4,7 @@ use crate::devices::{BACKENDS, Backend, check};
 use crate::output;
 use crucible_evaluation::table::{Align, text_table};
 use crucible_training::Error;
+use crucible_training::run::device_name;
 use serde::Serialize;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -46,12 +47,16 @@ pub fn run(_: &Args, json: bool) -> Result<ExitCode, Error> {
 
 fn list(backend: &Backend) -> Listed {
     let found = backend.devices();
+    let several = found.as_ref().is_ok_and(|devices| devices.len() > 1);
     let checked = |(index, device): (usize, &burn::tensor::Device)| {
         let started = Instant::now();
         let result = check(device);
         Checked {
-            backend: format!("{}:{index}", backend.name),
-            device: format!("{device:?}"),
+            backend: match several {
+                true => format!("{}:{index}", backend.name),
+                false => backend.name.to_string(),
+            },
+            device: device_name(device),
             error: result.err(),
             seconds: started.elapsed().as_secs_f64(),
         }

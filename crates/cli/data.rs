@@ -50,21 +50,12 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
 }
 
 fn catalogue() -> String {
-    let columns = ["Name", "Holds", "About", "Licence"].map(|name| (name, Align::Left));
-    let rows: Vec<Vec<String>> = entries()
-        .iter()
-        .map(|entry| {
-            let (kind, licence) = (entry.kind.name(), entry.licence);
-            vec![
-                entry.name.into(),
-                kind.into(),
-                entry.about.into(),
-                licence.into(),
-            ]
-        })
-        .collect();
-    text_table(&columns, &rows)
-        + "\nYour own: `--data PATH`; `crucible data --help` shows the formats.\n"
+    let mut text = String::new();
+    for entry in entries() {
+        let (kind, licence) = (entry.kind.name(), entry.licence);
+        text += &format!("{}: {kind}\n  {}\n  {licence}\n\n", entry.name, entry.about);
+    }
+    text + "Your own: `--data PATH`; `crucible data --help` shows the formats.\n"
 }
 
 fn text(description: &Description) -> String {

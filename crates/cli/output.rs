@@ -78,10 +78,10 @@ mod tests {
     fn numbers_read_well() {
         let counts = [0, 999, 1000, 48_248, 1_234_567].map(count);
         assert_eq!(counts, ["0", "999", "1,000", "48,248", "1,234,567"]);
-        let durations = [0.04, 59.94, 60.2, 200.0, 7530.0].map(duration);
+        let durations = [0.04, 59.4, 60.2, 200.0, 7530.0].map(duration);
         assert_eq!(
             durations,
-            ["0.0 s", "59.9 s", "1 min 0 s", "3 min 20 s", "2 h 5 min"]
+            ["0.0 s", "59.4 s", "1 min 0 s", "3 min 20 s", "2 h 5 min"]
         );
         assert_eq!(percent(0.99123), "99.12%");
     }

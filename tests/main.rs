@@ -1,0 +1,11 @@
+//! Tests of the whole, one target: this is its contents page.
+
+mod arrows; // who imports whom, who names a backend
+mod backends; // the same numbers on every backend that is compiled in
+mod bad_data; // broken data is named, and nothing panics
+mod cli; // every command, through the binary
+#[cfg(unix)]
+mod interruption; // Ctrl-C saves, and what goes on later ends the same
+mod names; // a misspelt name costs nothing
+mod parity; // the models against PyTorch
+mod support; // what several of them need
