@@ -2,7 +2,9 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Int, Tensor};
-use crucible_transformer::{BlockConfig, ConfigError, Encoded, TextEncoder, TextEncoderConfig, linear};
+use crucible_transformer::{
+    BlockConfig, ConfigError, Encoded, TextEncoder, TextEncoderConfig, linear, project,
+};
 use crucible_vision::{Vit, VitConfig};
 use schemars::JsonSchema;
 
@@ -98,7 +100,7 @@ impl FusionEncoder {
         let text = self.text.forward(tokens, None, Some(padding));
         match &self.text_projection {
             Some(projection) => Encoded {
-                tokens: projection.forward(text.tokens),
+                tokens: project(projection, text.tokens),
                 pooled: projection.forward(text.pooled),
                 mask: text.mask,
             },

@@ -3,7 +3,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
-use crucible_transformer::{BlockConfig, linear};
+use crucible_transformer::{BlockConfig, linear, project};
 use schemars::JsonSchema;
 
 use crate::Modalities;
@@ -46,7 +46,10 @@ impl WeightedSum {
     /// - `vectors`: `[pairs, 2, d_model]`
     /// - output: `[pairs, 2, 1]`, summing to one over the modalities
     fn weights(&self, vectors: Tensor<3>) -> Tensor<3> {
-        softmax(self.score.forward(self.hidden.forward(vectors).tanh()), 1)
+        softmax(
+            project(&self.score, project(&self.hidden, vectors).tanh()),
+            1,
+        )
     }
 }
 
