@@ -22,6 +22,10 @@ pub struct MultiHeadAttentionConfig {
 }
 
 /// Multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2.2).
+///
+/// Self-attention keeps three projections, as cross-attention does, rather than one packed matrix: on the
+/// CPU backend a training step of the packed product costs what the three cost (12 ms either way at 2048
+/// tokens of width 128), and the gradient of each slice of its output is one more zero-filled copy of it.
 #[derive(Module, Debug)]
 pub struct MultiHeadAttention {
     /// `d_model` to `d_model`.
@@ -113,13 +117,14 @@ impl MultiHeadAttention {
 /// # Shapes
 /// - input and output: `[batch, heads, queries, keys]`
 fn softmax(scores: Tensor<4>) -> Tensor<4> {
-    if !scores.is_tracked() {
-        return activation::softmax(scores, 3);
+    let constant = scores.clone().inner();
+    let p = activation::softmax(constant.clone(), 3);
+    if !scores.is_autodiff() {
+        return p;
     }
-    let p = Tensor::from_inner(activation::softmax(scores.clone().inner(), 3));
-    let zero = scores.clone() - scores.detach();
-    let mean = (p.clone() * zero.clone()).sum_dim(3);
-    p * (zero - mean + 1.0)
+    let zero = scores - constant;
+    let mean = (zero.clone() * p.clone()).sum_dim(3);
+    (zero - mean + 1.0) * p
 }
 
 #[cfg(test)]
@@ -191,14 +196,16 @@ mod tests {
     }
 
     #[test]
-    fn softmax_and_its_gradient_are_burns() {
-        let scores = values([2, 3, 4, 5], 1, &device()) * 4.0;
-        let weights = values([2, 3, 4, 5], 2, &device());
-        let (a, b) = (scores.clone().require_grad(), scores.require_grad());
-        let (ours, burns) = (softmax(a.clone()), activation::softmax(b.clone(), 3));
-        assert!(difference(ours.clone(), burns.clone()) < 1e-6);
-        let [ours, burns] = [ours, burns].map(|p| (p * weights.clone()).sum().backward());
-        assert!(difference(a.grad(&ours).unwrap(), b.grad(&burns).unwrap()) < 1e-6);
+    fn softmax_and_its_gradient_are_burns_with_and_without_checkpointing() {
+        for device in [device(), device().gradient_checkpointing()] {
+            let scores = values([2, 3, 4, 5], 1, &device) * 4.0;
+            let weights = values([2, 3, 4, 5], 2, &device);
+            let (a, b) = (scores.clone().require_grad(), scores.require_grad());
+            let (ours, burns) = (softmax(a.clone()), activation::softmax(b.clone(), 3));
+            assert!(difference(ours.clone(), burns.clone()) < 1e-6);
+            let [ours, burns] = [ours, burns].map(|p| (p * weights.clone()).sum().backward());
+            assert!(difference(a.grad(&ours).unwrap(), b.grad(&burns).unwrap()) < 1e-6);
+        }
     }
 
     #[test]
