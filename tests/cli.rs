@@ -300,7 +300,10 @@ fn a_finished_run_is_never_overwritten() {
     ];
     let before = fs::read(run.join("result.json")).unwrap();
     let output = crucible(run, &train).expect(2);
-    assert!(output.stderr.contains("--out"), "{output:#?}");
+    assert!(
+        output.stderr.contains("a finished run is here"),
+        "{output:#?}"
+    );
 
     let output = crucible(run, &[&train[..], &["--resume"]].concat()).expect(0);
     assert!(output.stderr.contains("already finished"), "{output:#?}");
