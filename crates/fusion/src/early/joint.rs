@@ -1,7 +1,10 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
-use crucible_transformer::{BlockConfig, Encoder, EncoderConfig, Pooling, embedding_initializer};
+use crucible_transformer::{
+    Activation, BlockConfig, Encoder, EncoderConfig, Pooling, embedding_initializer, linear,
+};
 use schemars::JsonSchema;
 
 use crate::Modalities;
@@ -17,7 +20,7 @@ pub struct JointConfig {
 }
 
 /// Token concatenation, the single stream of ViLT (Kim et al. 2021, section 3.1): words and patches, each
-/// with the embedding of its modality, in one sequence through one encoder.
+/// with the embedding of its modality, in one sequence through one encoder and a pooler.
 ///
 /// Every pair is a sequence of its own, so an image costs as much as it has texts.
 #[derive(Module, Debug)]
@@ -26,8 +29,12 @@ pub struct Joint {
     pub modality: Param<Tensor<2>>,
     /// The joint encoder.
     pub encoder: Encoder,
+    /// The pooler: `d_model` to `d_model`, with the activation of the blocks.
+    pub pooler: Linear,
     #[module(skip)]
     pooling: Pooling,
+    #[module(skip)]
+    activation: Activation,
 }
 
 impl JointConfig {
@@ -36,7 +43,9 @@ impl JointConfig {
         Joint {
             modality: embedding_initializer().init([2, block.d_model], device),
             encoder: EncoderConfig::stack(block, self.layers).init(device),
+            pooler: linear(block.d_model, block.d_model, device),
             pooling: self.pooling,
+            activation: block.activation,
         }
     }
 }
@@ -54,7 +63,8 @@ impl Joint {
             .then(|| Tensor::cat(vec![text.padding_or_none(), image.padding_or_none()], 1));
         let tokens = Tensor::cat(vec![text.values, image.values], 1);
         let tokens = self.encoder.forward(tokens, padding.clone());
-        self.pooling.forward(tokens, padding.as_ref())
+        let pooled = self.pooling.forward(tokens, padding.as_ref());
+        self.activation.forward(self.pooler.forward(pooled))
     }
 }
 

@@ -29,14 +29,15 @@ pub const PRESETS: [Preset; 3] = [
     },
 ];
 
-/// The layers of image tower, text tower and fusion. A co-attention layer holds two streams of one and a
-/// half layers each, so one of them stands for three.
-fn layers(strategy: &str, budget: usize) -> (usize, usize, usize) {
+/// The layers of image tower, text tower and fusion, for a feed-forward layer `ratio` times as wide as
+/// the tokens. Of `d_model^2` parameters a layer has `4 + 2 ratio`; a co-attention layer has two streams
+/// with a second attention each, `2 (8 + 2 ratio)`, and so stands for two to three layers.
+fn layers(strategy: &str, budget: usize, ratio: usize) -> (usize, usize, usize) {
     match strategy {
         "early" => (0, 0, budget),
         "mid" => {
-            let fusion = (budget / 4).max(1);
-            let towers = budget - 3 * fusion;
+            let fusion = (budget / 5).max(1);
+            let towers = budget - fusion * (16 + 4 * ratio) / (4 + 2 * ratio);
             (towers.div_ceil(2), towers / 2, fusion)
         }
         _ => (budget.div_ceil(2), budget / 2, 0),
@@ -62,7 +63,7 @@ pub fn config(preset: &str, strategy: &str) -> VqaConfig {
 
 /// A model for the 64-pixel images of easy-VQA.
 fn small(strategy: &str, d_model: usize, budget: usize) -> VqaConfig {
-    let (image_layers, text_layers, fusion_layers) = layers(strategy, budget);
+    let (image_layers, text_layers, fusion_layers) = layers(strategy, budget, 2);
     VqaConfig {
         data: "easy-vqa".into(),
         blank: Blank::None,
@@ -98,7 +99,7 @@ fn small(strategy: &str, d_model: usize, budget: usize) -> VqaConfig {
 
 /// ViT-S and a text tower of its width.
 fn full(strategy: &str) -> VqaConfig {
-    let (image_layers, text_layers, fusion_layers) = layers(strategy, 16);
+    let (image_layers, text_layers, fusion_layers) = layers(strategy, 16, 4);
     VqaConfig {
         image: ImageConfig::imagenet(224),
         augment: AugmentConfig {
@@ -147,7 +148,7 @@ mod tests {
         for preset in ["quick", "full"] {
             let count = |strategy| {
                 let config = config(preset, strategy);
-                config.encoder(30).init(&Device::flex()).num_params() as f64
+                config.init(30, 13, &Device::flex()).num_params() as f64
             };
             let late = count("late");
             for strategy in FusionConfig::NAMES {
