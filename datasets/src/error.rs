@@ -118,7 +118,8 @@ pub enum DataError {
     },
     /// A sample's answer or class is not one that the model was built for.
     #[error(
-        "{id}: `{answer}` is not among the {known} answers of this model; evaluate on data with the answers it was trained on"
+        "{id}: `{answer}` is not among the {known} answers of this model; \
+         give it data with the answers it was trained on"
     )]
     UnknownAnswer {
         /// The question.

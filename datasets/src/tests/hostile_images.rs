@@ -109,7 +109,8 @@ fn header_bombs_are_refused_at_once() {
         let start = Instant::now();
         let message = refusal(&bytes);
         assert!(message.contains(reason), "{message}");
-        assert!(start.elapsed().as_secs() < 2, "{message}");
+        // Microseconds, in truth; the bound is for a busy machine.
+        assert!(start.elapsed().as_secs() < 10, "{message}");
     }
 }
 

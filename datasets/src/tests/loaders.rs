@@ -461,7 +461,7 @@ fn equal_questions_are_stored_once_and_gathered() {
             .collect();
         let tokenizer = Tokenizer::train(
             &TokenizerConfig::default(),
-            &samples()
+            samples()
                 .iter()
                 .flat_map(|s| &s.questions)
                 .map(|q| q.text.clone())
@@ -556,7 +556,7 @@ fn training_augments_and_evaluation_does_not() {
 fn easy_vqa_loads_the_same_with_any_number_of_workers() {
     let data = open_vqa("easy-vqa").unwrap();
     let tokenizer =
-        Tokenizer::train(&TokenizerConfig::default(), &data.training_texts().unwrap()).unwrap();
+        Tokenizer::train(&TokenizerConfig::default(), data.training_texts().unwrap()).unwrap();
     let images = Arc::new(ImageProcessor::new(&ImageConfig::symmetric(32)).unwrap());
     let augment = AugmentConfig {
         crop_padding: 2,
