@@ -77,10 +77,13 @@ const CASES: &[(&str, &str)] = &[
     ),
     ("data easy-vqa-object", "easy-vqa-objects"),
     (
-        "compare vqa --vary fusion=early,mid --data easy_vqa",
+        "compare vqa --preset smoke --vary fusion=early,mid --data easy_vqa",
         "easy-vqa",
     ),
-    ("compare vqa --vary data=easy-vqa,easy-vqaa", "easy-vqa"),
+    (
+        "compare vqa --preset smoke --vary data=easy-vqa,easy-vqaa",
+        "easy-vqa",
+    ),
     // backends
     ("train vqa --backend flx", "flex"),
     ("train vqa --backend CUDA", "cuda"),
