@@ -5,6 +5,7 @@ mod backends; // the same numbers on every backend that is compiled in
 mod bad_data; // broken data is named, and nothing panics
 mod builds; // `cargo run` and `cargo test` share what they compile
 mod cli; // every command, through the binary
+mod comparison; // arms and seeds
 #[cfg(unix)]
 mod interruption; // Ctrl-C saves, and what goes on later ends the same
 mod names; // a misspelt name costs nothing
