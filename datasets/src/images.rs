@@ -131,7 +131,7 @@ impl ImageSource {
                 _ => None,
             },
             reason,
-            remedy: "replace it by a sound PNG or JPEG in the dataset's folder, or remove it",
+            remedy: "check the path; the file must be a sound PNG or JPEG",
         }
     }
 }
