@@ -9,7 +9,9 @@
 //!
 //! Both start from the same weights and see the same batch. Before a time counts, the losses of the first
 //! step must agree to 1e-4, and those of the warm-up, which follow from gradients and updates, to 1e-3.
-//! Groups of our steps and of theirs alternate, so that both have the same weather.
+//! Groups of our steps and of theirs alternate, so that both have the same weather. Yet PyTorch's threads wait
+//! for each other in busy loops, and on a machine with other work they wait many times as long as they compute:
+//! there, set `OMP_WAIT_POLICY=PASSIVE`, which costs little elsewhere.
 
 mod peers;
 #[path = "step/workloads.rs"]

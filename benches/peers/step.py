@@ -20,7 +20,7 @@ except ImportError as error:
     print(json.dumps({"error": message}), flush=True)
     sys.exit(1)
 
-ACTIVATIONS = {"Gelu": F.gelu, "gelu": F.gelu, "relu": F.relu, "gelu-tanh": lambda x: F.gelu(x, approximate="tanh")}
+ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu, "gelu-tanh": lambda x: F.gelu(x, approximate="tanh")}
 
 
 def layout(name, weight, cells):
@@ -51,11 +51,6 @@ class Part:
 
     def __getattr__(self, name):
         return self.tensors[self.path + name]
-
-    def count(self, name):
-        prefix = f"{self.path}{name}."
-        numbers = {key[len(prefix):].split(".")[0] for key in self.tensors if key.startswith(prefix)}
-        return len(numbers)
 
 
 def linear(p, x):
@@ -140,7 +135,8 @@ def early(p, config, block_config, image, text, padding, image_of, text_of):
     x = torch.cat([text[text_of], image[image_of]], 1)
     padding = F.pad(padding[text_of], (0, image.shape[1]), value=False)
     x = encoder(p["encoder"], {**block_config, "layers": config["layers"]}, x, padding)
-    return pool(config["pooling"], x, padding)
+    pooled = linear(p["pooler"], pool(config["pooling"], x, padding))
+    return ACTIVATIONS[block_config["activation"]](pooled)
 
 
 def mid(p, config, block_config, image, text, padding, image_of, text_of):
