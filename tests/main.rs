@@ -11,3 +11,4 @@ mod interruption; // Ctrl-C saves, and what goes on later ends the same
 mod names; // a misspelt name costs nothing
 mod parity; // the models against PyTorch
 mod support; // what several of them need
+mod weight_decay; // which parameters of the real models decay

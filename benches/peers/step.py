@@ -200,6 +200,7 @@ class Trainer:
 
         options = description["optimizer"]
         without = set(description["no_decay"])
+        assert without <= set(self.parameters), without - set(self.parameters)
         groups = [
             {"params": [p for n, p in self.parameters.items() if n not in without]},
             {"params": [p for n, p in self.parameters.items() if n in without], "weight_decay": 0.0},

@@ -1,18 +1,17 @@
 //! The models of the benchmark, each with its batch.
 
 use burn::data::dataloader::DataLoader;
-use burn::module::{Module, ParamGroup, ParamId};
+use burn::module::Module;
 use burn::nn::Linear;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_store::{ModuleSnapshot, bridge};
 use crucible_datasets::{ImageProcessor, Tokenizer, TrainLoader, VqaBatch, VqaCollate, open_vqa};
-use crucible_downstream::{Vqa, VqaConfig};
-use crucible_fusion::{FusionEncoder, FusionEncoderConfig, FusionInput};
-use crucible_training::optimizer::{NO_DECAY, adamw};
+use crucible_downstream::Vqa;
+use crucible_training::optimizer::{adamw, undecayed};
 use crucible_training::{Recipe, TrainingConfig};
-use crucible_transformer::{Activation, EncoderConfig, TextEncoderConfig, linear};
+use crucible_transformer::linear;
 use crucible_vision::{Vit, VitConfig};
 use serde_json::json;
 
@@ -49,21 +48,16 @@ impl Workload {
         loss: impl Fn(&M) -> Tensor<1> + 'static,
     ) -> Result<Self, Failure> {
         let training = TrainingConfig::new(1, LEARNING_RATE);
-        let no_decay = ParamGroup::from_any_regexes(NO_DECAY.to_vec())
-            .map_err(|error| format!("{error:?}"))?;
         // With the names of enum variants, as the optimizer sees the paths.
         let mut tensors = Vec::new();
         for tensor in model.collect(None, None, false) {
             tensors.push((format!("model.{}", tensor.name), bridge::to_data(&tensor)?));
         }
-        let without = tensors
-            .iter()
-            .map(|(name, _)| name["model.".len()..].to_owned());
-        let without = without.filter(|path| no_decay.matches(&ParamId::new(), Some(path)));
+        let undecayed = undecayed(&model).into_iter().map(|(path, _)| path);
         let description = json!({
             "config": config,
             "optimizer": training,
-            "no_decay": without.collect::<Vec<_>>(),
+            "no_decay": undecayed.collect::<Vec<_>>(),
             "threads": THREADS,
         });
         tensors.extend(
@@ -73,7 +67,7 @@ impl Workload {
         );
 
         let parameters = model.num_params();
-        let mut optimizer = adamw(&training, &Device::flex());
+        let mut optimizer = adamw(&training, &model, &Device::flex());
         let mut model = Some(model);
         let step = move || {
             let before = model.take().expect("every step puts the model back");
@@ -94,14 +88,6 @@ impl Workload {
     }
 }
 
-/// The model of the recipe `vqa`: a fusion encoder and a small classifier.
-#[derive(Module, Debug)]
-struct FusionModel {
-    encoder: FusionEncoder,
-    hidden: Linear,
-    output: Linear,
-}
-
 /// The quick preset of the recipe `vqa` on the first batch of its own data: 16 images, some ten questions
 /// about each, equal questions stored once.
 fn fusion(strategy: &'static str, device: &Device) -> Result<Workload, Failure> {
@@ -109,27 +95,21 @@ fn fusion(strategy: &'static str, device: &Device) -> Result<Workload, Failure> 
     let config = Vqa::preset("quick", &choices);
     let data = open_vqa(&config.data)?;
     let tokenizer = Tokenizer::new(&config.tokenizer, &data.training_texts()?)?;
-    let towers = towers(&config, tokenizer.vocabulary_size());
-    let (d_model, answers) = (config.model.d_model, data.answers.len());
-    let activation: Activation = config.model.activation;
+    let vocabulary = tokenizer.vocabulary_size();
+    let description = json!({ "fusion": config.encoder(vocabulary) });
+    let model = config.init(vocabulary, data.labels.len(), device);
 
     let images = ImageProcessor::new(&config.image)?.into();
     let collate = VqaCollate::new(
         images,
         config.augment,
         tokenizer.into(),
-        &data.answers,
+        &data.labels,
         config.blank,
     )?;
     let loader = TrainLoader::new(data.train, collate.into(), &config.loader, SEED, 1, device)?;
     let batch: VqaBatch = loader.iter().next().ok_or("the loader has no batch")??;
 
-    let model = FusionModel {
-        encoder: towers.init(device),
-        hidden: linear(d_model, 2 * d_model, device),
-        output: linear(2 * d_model, answers, device),
-    };
-    let description = json!({ "fusion": towers });
     let tensors = vec![
         ("images", batch.images.to_data()),
         ("image_of", batch.image_of.to_data()),
@@ -139,41 +119,8 @@ fn fusion(strategy: &'static str, device: &Device) -> Result<Workload, Failure> 
         ("targets", batch.answers.to_data()),
     ];
     Workload::new(strategy, description, model, tensors, move |model| {
-        let batch = batch.clone();
-        let fused = model.encoder.forward(FusionInput {
-            images: batch.images,
-            image_of: batch.image_of,
-            tokens: batch.tokens,
-            padding: batch.padding,
-            text_of: batch.text_of,
-        });
-        let hidden = activation.forward(model.hidden.forward(fused));
-        cross_entropy(model.output.forward(hidden), batch.answers)
+        model.answer(batch.clone()).loss
     })
-}
-
-fn towers(config: &VqaConfig, vocabulary: usize) -> FusionEncoderConfig {
-    let model = &config.model;
-    let stack = |layers| {
-        EncoderConfig::new(model.d_model, model.heads, model.d_ff, layers)
-            .with_dropout(model.dropout)
-            .with_activation(model.activation)
-    };
-    let vision = VitConfig::new(
-        config.image.size,
-        model.patch_size,
-        stack(model.image_layers),
-    )
-    .with_stem_cell(model.stem_cell)
-    .with_stem(model.stem.clone())
-    .with_pooling(model.pooling);
-    let text = TextEncoderConfig::new(
-        vocabulary,
-        config.tokenizer.max_length,
-        stack(model.text_layers),
-    )
-    .with_pooling(model.pooling);
-    FusionEncoderConfig::new(vision, text, config.fusion.clone())
 }
 
 /// A ViT with a linear classifier.

@@ -11,6 +11,7 @@ use crucible_training::metrics::{self, MetricLine};
 use crucible_training::recipe::RunResult;
 use crucible_training::{Error, Run, RunDir, RunRecord, run_dir};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 /// One run of the plan.
@@ -68,7 +69,7 @@ pub fn read(arms: &[Arm], plan: &[Planned]) -> Result<CompareReport, Error> {
                 });
             }
         }
-        report.arms[*arm].parameters = Some(result.parameters as u64);
+        report.arms[*arm].parameters = Some(result.cost.parameters as u64);
         report.arms[*arm].runs.push(read_run(&run.dir, result)?);
     }
     // An arm without a finished run has nothing to show yet.
@@ -89,8 +90,8 @@ fn read_run(dir: &RunDir, result: RunResult) -> Result<ArmRun, Error> {
         seed: result.seed,
         test: result.test,
         groups: groups(&predictions),
-        seconds: Some(result.seconds),
-        samples_per_second: None,
+        seconds: Some(result.cost.seconds),
+        samples_per_second: result.samples_per_second,
         tracks: vec![
             track(
                 "Validation accuracy",
@@ -104,15 +105,25 @@ fn read_run(dir: &RunDir, result: RunResult) -> Result<ArmRun, Error> {
     })
 }
 
-fn track(name: &str, axis: Axis, lines: &[MetricLine], split: &str, metric: &str) -> Track {
-    let points = lines
-        .iter()
-        .filter(|line| line.split == split && line.name == metric)
-        .map(|line| Point {
-            step: line.step as f64,
-            seconds: None,
-            value: line.value,
-        });
+fn track<'a>(
+    name: &str,
+    axis: Axis,
+    lines: &'a [MetricLine],
+    split: &'a str,
+    metric: &'a str,
+) -> Track {
+    let of = |metric| {
+        let found = move |line: &&MetricLine| line.split == split && line.name == metric;
+        lines.iter().filter(found)
+    };
+    let seconds: BTreeMap<usize, f64> = of(metrics::SECONDS)
+        .map(|line| (line.step, line.value))
+        .collect();
+    let points = of(metric).map(|line| Point {
+        step: line.step as f64,
+        seconds: seconds.get(&line.step).copied(),
+        value: line.value,
+    });
     Track {
         name: name.into(),
         axis,

@@ -43,9 +43,9 @@ pub fn write(dir: &RunDir) -> Result<(), Error> {
 
 fn facts(record: &RunRecord, result: &RunResult) -> Vec<(String, String)> {
     let mut facts = vec![
-        ("Parameters", output::count(result.parameters)),
-        ("Steps", output::count(result.steps)),
-        ("Training time", output::duration(result.seconds)),
+        ("Parameters", output::count(result.cost.parameters)),
+        ("Steps", output::count(result.cost.steps)),
+        ("Training time", output::duration(result.cost.seconds)),
         ("Seed", record.seed.to_string()),
         ("Backend", record.backend.clone()),
         ("Device", record.device.clone()),
@@ -95,7 +95,7 @@ pub fn groups(predictions: &[Prediction]) -> Vec<Group> {
 /// One chart a name, one line a split.
 fn curves(lines: &[MetricLine]) -> Vec<Curve> {
     let mut curves: Vec<Curve> = Vec::new();
-    for line in lines {
+    for line in lines.iter().filter(|line| line.name != metrics::SECONDS) {
         let (name, axis) = shown(&line.name);
         let curve = find_or_push(
             &mut curves,
@@ -185,6 +185,7 @@ mod tests {
             line(2, "train", "loss", 1.0),
             line(2, "valid", "loss", 1.5),
             line(2, "valid", "accuracy", 0.5),
+            line(2, "valid", "seconds", 9.5),
         ]);
         assert_eq!((curves.len(), curves[0].series.len()), (2, 2));
         assert_eq!(curves[0].series[0].points, [(1.0, 2.0), (2.0, 1.0)]);

@@ -119,8 +119,8 @@ fn text(result: &RunResult, report: &Path) -> String {
     }
     text + &format!(
         "training       {} steps in {}\nreport         {}\n",
-        output::count(result.steps),
-        output::duration(result.seconds),
+        output::count(result.cost.steps),
+        output::duration(result.cost.seconds),
         report.display(),
     )
 }

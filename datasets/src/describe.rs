@@ -8,10 +8,7 @@ use serde::Serialize;
 
 use crate::catalogue::{self, Found};
 use crate::formats::{Kind, Problems, Scan};
-use crate::{
-    CaptionData, CaptionSample, DataError, ImageData, ImageSource, LabelledImage, Samples, Split,
-    TextData, VqaData, VqaSample,
-};
+use crate::{CaptionSample, Data, DataError, ImageSource, LabelledImage, Split, VqaSample};
 
 /// A dataset in figures.
 #[derive(Clone, Debug, Serialize)]
@@ -93,7 +90,11 @@ fn licence(path: &Path) -> String {
     .map_or("not stated".into(), |name| format!("see {name}"))
 }
 
-fn report<D: Data>(scan: Scan<D>, kind: Kind, licence: String) -> Result<Description, DataError> {
+fn report<S: Show>(
+    scan: Scan<Data<S>>,
+    kind: Kind,
+    licence: String,
+) -> Result<Description, DataError> {
     let Scan { data, mut problems } = scan;
     let mut splits = Vec::new();
     let mut words = BTreeSet::new();
@@ -114,7 +115,7 @@ fn report<D: Data>(scan: Scan<D>, kind: Kind, licence: String) -> Result<Descrip
                     continue;
                 }
             };
-            let lines = sample.lines(data.labels());
+            let lines = sample.lines(&data.labels);
             counts.items += lines.len();
             if shown.len() < SHOWN {
                 shown.extend(lines.into_iter().take(SHOWN - shown.len()));
@@ -133,20 +134,16 @@ fn report<D: Data>(scan: Scan<D>, kind: Kind, licence: String) -> Result<Descrip
         splits.push(counts);
     }
     words.remove("");
-    if data.split(Split::Train).is_empty() {
-        problems.push(DataError::Empty {
-            name: data.name().into(),
-            split: Split::Train.name(),
-            remedy: "add samples",
-        });
+    if let Err(problem) = data.samples(Split::Train) {
+        problems.push(problem);
     }
     Ok(Description {
-        name: data.name().into(),
+        name: data.name,
         kind,
         licence,
-        digest: data.digest().into(),
+        digest: data.digest,
         splits,
-        labels: data.labels().into(),
+        labels: data.labels,
         words: words.len(),
         samples: shown,
         problems: problems.first.iter().map(ToString::to_string).collect(),
@@ -182,15 +179,6 @@ fn decode_all(images: &[ImageSource], problems: &mut Problems) {
         .for_each(|problem| problems.push(problem));
 }
 
-/// What describing needs of a dataset.
-trait Data {
-    type Sample: Show;
-    fn name(&self) -> &str;
-    fn digest(&self) -> &str;
-    fn labels(&self) -> &[String];
-    fn split(&self, split: Split) -> &Samples<Self::Sample>;
-}
-
 /// What describing needs of a sample.
 trait Show {
     /// One line for each item.
@@ -198,32 +186,6 @@ trait Show {
     fn texts(&self) -> Vec<&str>;
     fn image(&self) -> Option<&ImageSource>;
 }
-
-macro_rules! data {
-    ($data:ty, $sample:ty, $this:ident => $labels:expr) => {
-        impl Data for $data {
-            type Sample = $sample;
-            fn name(&self) -> &str {
-                &self.name
-            }
-            fn digest(&self) -> &str {
-                &self.digest
-            }
-            fn labels(&self) -> &[String] {
-                let $this = self;
-                $labels
-            }
-            fn split(&self, split: Split) -> &Samples<$sample> {
-                self.split(split)
-            }
-        }
-    };
-}
-
-data!(VqaData, VqaSample, this => &this.answers);
-data!(ImageData, LabelledImage, this => &this.classes);
-data!(CaptionData, CaptionSample, _this => &[]);
-data!(TextData, String, _this => &[]);
 
 impl Show for VqaSample {
     fn lines(&self, _: &[String]) -> Vec<String> {

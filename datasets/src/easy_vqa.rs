@@ -8,10 +8,9 @@ use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 
 use crate::facts::{COLOURS, Pair, SHAPES, possible_pairs};
-use crate::sample::in_memory;
 use crate::split::{fraction, hex};
 use crate::{
-    DataError, ImageData, ImageSource, LabelledImage, Place, Question, VqaData, VqaSample,
+    Data, DataError, ImageData, ImageSource, LabelledImage, Place, Question, VqaData, VqaSample,
 };
 
 /// The dataset as published.
@@ -136,15 +135,9 @@ fn digest(name: &str) -> String {
         .finalize())
 }
 
-fn vqa(name: &str, [train, valid, test]: [Vec<VqaSample>; 3]) -> VqaData {
-    VqaData {
-        name: name.into(),
-        train: in_memory(train),
-        valid: in_memory(valid),
-        test: in_memory(test),
-        answers: ANSWERS.lines().map(String::from).collect(),
-        digest: digest(name),
-    }
+fn vqa(name: &str, splits: [Vec<VqaSample>; 3]) -> VqaData {
+    let answers = ANSWERS.lines().map(String::from).collect();
+    Data::in_memory(name, splits, answers, digest(name))
 }
 
 /// easy-VQA.
@@ -180,7 +173,7 @@ pub(crate) fn objects() -> Result<ImageData, DataError> {
         .into_iter()
         .flat_map(|colour| SHAPES.map(|shape| (colour, shape)))
         .collect();
-    let [train, valid, test] = splits()?.map(|samples| {
+    let splits = splits()?.map(|samples| {
         let labelled = samples.into_iter().filter_map(|sample| {
             let [pair] = possible_pairs(&sample.questions)[..] else {
                 return None;
@@ -192,17 +185,11 @@ pub(crate) fn objects() -> Result<ImageData, DataError> {
                 label,
             })
         });
-        in_memory(labelled.collect())
+        labelled.collect()
     });
-    Ok(ImageData {
-        name: OBJECTS.into(),
-        train,
-        valid,
-        test,
-        classes: classes
-            .iter()
-            .map(|(colour, shape)| format!("{colour} {shape}"))
-            .collect(),
-        digest: digest(OBJECTS),
-    })
+    let names = classes
+        .iter()
+        .map(|(colour, shape)| format!("{colour} {shape}"));
+    let names = names.collect();
+    Ok(Data::in_memory(OBJECTS, splits, names, digest(OBJECTS)))
 }

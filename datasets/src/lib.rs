@@ -44,8 +44,8 @@ pub use loader::{EvalLoader, LoaderConfig, TrainLoader};
 pub use order::permutation;
 pub use paths::Root;
 pub use sample::{
-    CaptionData, CaptionSample, ImageData, LabelledImage, Question, Samples, TextData, VqaData,
-    VqaSample,
+    CaptionData, CaptionSample, Data, ImageData, LabelledImage, Question, Samples, TextData,
+    VqaData, VqaSample,
 };
 pub use split::{Split, fraction};
 pub use tokenizer::{CLS, MASK, PAD, SEP, Tokenizer, TokenizerConfig, UNK, Vocabulary};

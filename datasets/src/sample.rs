@@ -9,11 +9,6 @@ use crate::{DataError, ImageSource, Split};
 /// Random access to samples, shared by loaders. Any implementation of Burn's [`Dataset`] will do.
 pub type Samples<S> = Arc<dyn Dataset<S>>;
 
-/// Samples held in memory. (Images are decoded later, when a batch needs them.)
-pub(crate) fn in_memory<S: Clone + Send + Sync + 'static>(samples: Vec<S>) -> Samples<S> {
-    Arc::new(InMemDataset::new(samples))
-}
-
 /// A question about an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
@@ -43,7 +38,7 @@ pub struct LabelledImage {
     pub id: String,
     /// The image.
     pub image: ImageSource,
-    /// Index into [`ImageData::classes`].
+    /// Index into [`Data::labels`].
     pub label: usize,
 }
 
@@ -58,69 +53,81 @@ pub struct CaptionSample {
     pub captions: Vec<String>,
 }
 
+/// A dataset in its three splits.
+#[derive(Clone)]
+pub struct Data<S> {
+    /// Catalogue name or path.
+    pub name: String,
+    /// Training split.
+    pub train: Samples<S>,
+    /// Validation split.
+    pub valid: Samples<S>,
+    /// Test split.
+    pub test: Samples<S>,
+    /// What a classifier predicts an index into: the classes' names, or every answer that occurs in any
+    /// split. Empty where nothing is classified.
+    pub labels: Vec<String>,
+    /// SHA-256 (hexadecimal) of what the samples were made from.
+    pub digest: String,
+}
+
+impl<S: Clone + Send + Sync + 'static> Data<S> {
+    /// Samples held in memory: train, valid, test. (Images are decoded later, when a batch needs them.)
+    pub(crate) fn in_memory(
+        name: &str,
+        splits: [Vec<S>; 3],
+        labels: Vec<String>,
+        digest: String,
+    ) -> Self {
+        let [train, valid, test] =
+            splits.map(|samples| Arc::new(InMemDataset::new(samples)) as Samples<S>);
+        Self {
+            name: name.into(),
+            train,
+            valid,
+            test,
+            labels,
+            digest,
+        }
+    }
+}
+
+impl<S> Data<S> {
+    /// The samples of one split.
+    pub fn split(&self, split: Split) -> &Samples<S> {
+        match split {
+            Split::Train => &self.train,
+            Split::Valid => &self.valid,
+            Split::Test => &self.test,
+        }
+    }
+
+    /// The samples of one split that must have some.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Empty`] if it has none.
+    pub fn samples(&self, split: Split) -> Result<Samples<S>, DataError> {
+        let samples = self.split(split);
+        match samples.is_empty() {
+            false => Ok(samples.clone()),
+            true => Err(DataError::Empty {
+                name: self.name.clone(),
+                split: split.name(),
+                remedy: "add samples to it, or give the data more, so that some fall to it",
+            }),
+        }
+    }
+}
+
 /// Visual question answering.
-#[derive(Clone)]
-pub struct VqaData {
-    /// Catalogue name or path.
-    pub name: String,
-    /// Training split.
-    pub train: Samples<VqaSample>,
-    /// Validation split.
-    pub valid: Samples<VqaSample>,
-    /// Test split.
-    pub test: Samples<VqaSample>,
-    /// Every answer that occurs in any split; a model predicts an index into it.
-    pub answers: Vec<String>,
-    /// SHA-256 (hexadecimal) of what the samples were made from.
-    pub digest: String,
-}
-
+pub type VqaData = Data<VqaSample>;
 /// Image classification.
-#[derive(Clone)]
-pub struct ImageData {
-    /// Catalogue name or path.
-    pub name: String,
-    /// Training split.
-    pub train: Samples<LabelledImage>,
-    /// Validation split.
-    pub valid: Samples<LabelledImage>,
-    /// Test split.
-    pub test: Samples<LabelledImage>,
-    /// The classes' names.
-    pub classes: Vec<String>,
-    /// SHA-256 (hexadecimal) of what the samples were made from.
-    pub digest: String,
-}
-
+pub type ImageData = Data<LabelledImage>;
 /// Images with captions.
-#[derive(Clone)]
-pub struct CaptionData {
-    /// Path.
-    pub name: String,
-    /// Training split.
-    pub train: Samples<CaptionSample>,
-    /// Validation split.
-    pub valid: Samples<CaptionSample>,
-    /// Test split.
-    pub test: Samples<CaptionSample>,
-    /// SHA-256 (hexadecimal) of what the samples were made from.
-    pub digest: String,
-}
-
+pub type CaptionData = Data<CaptionSample>;
 /// Plain text, one sample a line.
-#[derive(Clone)]
-pub struct TextData {
-    /// Path.
-    pub name: String,
-    /// Training split.
-    pub train: Samples<String>,
-    /// Validation split.
-    pub valid: Samples<String>,
-    /// Test split.
-    pub test: Samples<String>,
-    /// SHA-256 (hexadecimal) of what the samples were made from.
-    pub digest: String,
-}
+pub type TextData = Data<String>;
 
 impl VqaData {
     /// The texts of the training split's questions: what a vocabulary is trained on.
@@ -137,20 +144,3 @@ impl VqaData {
         Ok(texts)
     }
 }
-
-macro_rules! split_accessor {
-    ($($data:ty => $sample:ty),*) => {$(
-        impl $data {
-            /// The samples of one split.
-            pub fn split(&self, split: Split) -> &Samples<$sample> {
-                match split {
-                    Split::Train => &self.train,
-                    Split::Valid => &self.valid,
-                    Split::Test => &self.test,
-                }
-            }
-        }
-    )*};
-}
-
-split_accessor!(VqaData => VqaSample, ImageData => LabelledImage, CaptionData => CaptionSample, TextData => String);

@@ -186,7 +186,7 @@ fn fusion(scene: &mut Scene, strategy: &str) -> Values {
 fn optimizer(scene: &mut Scene) -> Values {
     let mut model = scene.fill(FeedForwardConfig::new(16, 24).init(&scene.device));
     let config = TrainingConfig::new(3, 1e-2);
-    let mut optimizer = adamw(&config, &scene.device.clone().inner());
+    let mut optimizer = adamw(&config, &model, &scene.device.clone().inner());
     let x: Tensor<3> = scene.float("x", [2, 5, 16]);
     for _ in 0..3 {
         let gradients = model.forward(x.clone()).square().sum().backward();

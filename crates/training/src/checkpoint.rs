@@ -33,6 +33,8 @@ const UNFINISHED: &str = ".step-";
 pub struct State {
     /// Steps taken.
     pub step: usize,
+    /// Samples trained on so far.
+    pub samples: u64,
     /// Seconds of training so far, over all processes.
     pub seconds: f64,
     /// Whether the validation that was due at this step is in the log.

@@ -79,17 +79,33 @@ impl TrainingConfig {
     }
 }
 
+/// What a training took, over all processes of the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Parameters of the model.
+    pub parameters: usize,
+    /// Steps taken.
+    pub steps: usize,
+    /// Samples trained on, each as often as it was: questions, images, ... as the loss counts them.
+    pub samples: u64,
+    /// Wall-clock seconds, validation included.
+    pub seconds: f64,
+}
+
+impl Cost {
+    /// Throughput; none for a training that took no time.
+    pub fn samples_per_second(&self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| self.samples as f64 / self.seconds)
+    }
+}
+
 /// A trained model and what the training took.
 #[derive(Clone, Debug)]
 pub struct Fitted<M> {
     /// The model with its final weights, on the plain device.
     pub model: M,
-    /// Steps taken.
-    pub steps: usize,
-    /// Wall-clock seconds of training, validation included, over all processes of the run.
-    pub seconds: f64,
-    /// Number of parameters.
-    pub parameters: usize,
+    /// What that took.
+    pub cost: Cost,
     /// Means of the last validation; empty when this process took no step.
     pub validation: BTreeMap<String, f64>,
 }
@@ -134,27 +150,22 @@ where
     }
 
     let mut model = initialise(run, model);
-    let mut optimizer = adamw(config, &run.device);
-    let mut schedule = ModuleLrScheduler::new(WarmupCosine::new(
-        config.learning_rate,
-        config.min_learning_rate,
-        config.warmup_steps,
-        config.steps,
-    ));
     let parameters = model.num_params();
-    let start = match set {
+    let (start, records) = match set {
         None => {
             checkpoint::clear(&run.dir)?;
             run.dir.log(&format!(
                 "start: {parameters} parameters, {} steps",
                 train.num_items()
             ))?;
-            State {
+            let start = State {
                 step: 0,
+                samples: 0,
                 seconds: 0.0,
                 validated: true,
                 config_digest: config_digest.clone(),
-            }
+            };
+            (start, None)
         }
         Some(set) => {
             if set.state.config_digest != config_digest {
@@ -164,12 +175,22 @@ where
                 });
             }
             model = set.load_model(model)?;
-            optimizer = optimizer.load_record(set.optimizer()?);
-            schedule = schedule.load_record(set.schedule()?);
+            let records = (set.optimizer()?, set.schedule()?);
             run.dir.log(&format!("resume at step {}", set.state.step))?;
-            set.state
+            (set.state, Some(records))
         }
     };
+    let mut optimizer = adamw(config, &model, &run.device);
+    let mut schedule = ModuleLrScheduler::new(WarmupCosine::new(
+        config.learning_rate,
+        config.min_learning_rate,
+        config.warmup_steps,
+        config.steps,
+    ));
+    if let Some((moments, position)) = records {
+        optimizer = optimizer.load_record(moments);
+        schedule = schedule.load_record(position);
+    }
 
     let strategy = Arc::new(StepStrategy {
         run: run.clone(),
@@ -193,6 +214,7 @@ where
         .take();
     let End {
         step,
+        samples,
         seconds,
         validation,
     } = match (end, result.error) {
@@ -212,9 +234,12 @@ where
     run.dir.log(&format!("done: step {step}, {seconds:.1} s"))?;
     Ok(Fitted {
         model: result.model,
-        steps: step,
-        seconds,
-        parameters,
+        cost: Cost {
+            parameters,
+            steps: step,
+            samples,
+            seconds,
+        },
         validation,
     })
 }

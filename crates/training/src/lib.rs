@@ -45,7 +45,7 @@ mod suggest;
 
 pub use crucible_evaluation::accuracy::Prediction;
 pub use error::{Error, Names, Origin};
-pub use fit::{Fitted, TrainingConfig, fit};
+pub use fit::{Cost, Fitted, TrainingConfig, fit};
 pub use observe::{ClassificationOutput, Observe, Scalar};
 pub use recipe::{AnyRecipe, Outcome, Preset, Recipe, Resolved};
 pub use run::{Run, RunRecord};

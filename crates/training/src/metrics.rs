@@ -13,6 +13,9 @@ pub const TRAIN: &str = "train";
 /// Name of the validation split.
 pub const VALID: &str = "valid";
 
+/// Name of the seconds of training so far: of all values, the one that the seed does not decide.
+pub const SECONDS: &str = "seconds";
+
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricLine {
@@ -22,7 +25,7 @@ pub struct MetricLine {
     pub epoch: f64,
     /// [`TRAIN`] or [`VALID`].
     pub split: String,
-    /// `loss`, `accuracy`, `learning_rate`, `grad_norm`, ...
+    /// `loss`, `accuracy`, `learning_rate`, `grad_norm`, [`SECONDS`], ...
     pub name: String,
     /// The value.
     pub value: f64,

@@ -9,23 +9,12 @@ use burn::optim::{
 use burn::tensor::kind::BridgeTensor;
 use burn::tensor::{DType, Device, Tensor};
 
-/// Paths of the parameters that weight decay leaves alone: biases, the gain and shift of norms, and
-/// whatever is looked up or added rather than multiplied with (embeddings, positions, `[CLS]` tokens).
-///
-/// Loshchilov and Hutter 2019 decay everything; leaving these out is what BERT, ViT and GPT-2 do.
-pub const NO_DECAY: [&str; 4] = [
-    r"(^|\.)bias$",
-    r"(^|\.)(gamma|beta)$",
-    r"(?i)embed[^.]*(\.weight)?$",
-    r"(^|\.)(cls|positions?|[a-z_]*_tokens?)(\.weight)?$",
-];
+pub use decay::undecayed;
 
-/// AdamW (Loshchilov and Hutter 2019) as `config` describes it, its state kept on `device`.
-///
-/// # Panics
-///
-/// Never: the patterns of [`NO_DECAY`] are valid, as the tests show.
-pub fn adamw(config: &TrainingConfig, device: &Device) -> ModuleOptimizer {
+mod decay;
+
+/// AdamW (Loshchilov and Hutter 2019) for `model` as `config` describes it, its state kept on `device`.
+pub fn adamw<M: Module>(config: &TrainingConfig, model: &M, device: &Device) -> ModuleOptimizer {
     let base = AdamWConfig::new()
         .with_beta_1(config.beta_1 as f32)
         .with_beta_2(config.beta_2 as f32)
@@ -34,11 +23,11 @@ pub fn adamw(config: &TrainingConfig, device: &Device) -> ModuleOptimizer {
         inner: base.clone().with_weight_decay(weight_decay as f32).build(),
         device: device.clone(),
     };
-    let no_decay = ParamGroup::from_any_regexes(NO_DECAY.to_vec()).expect("the patterns are valid");
+    let undecayed = undecayed(model).into_iter().map(|(_, id)| id).collect();
     // The last matching group wins, so the optimizer that `from` makes is never asked.
     ModuleOptimizer::from(base.build())
         .with_group(ParamGroup::all(), on(config.weight_decay), None)
-        .with_group(no_decay, on(0.0), None)
+        .with_group(ParamGroup::from_ids(undecayed), on(0.0), None)
 }
 
 /// AdamW whose state is restored on the device of the run. Burn restores it on `Device::default()`,

@@ -1,6 +1,6 @@
 //! What a recipe is, and the form in which the binary holds many of them.
 
-use crate::{Error, Run, config, run_dir};
+use crate::{Cost, Error, Run, config, run_dir};
 use crucible_evaluation::accuracy::Prediction;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -29,12 +29,8 @@ pub struct Outcome {
     pub metrics: BTreeMap<String, f64>,
     /// One row per test item.
     pub predictions: Vec<Prediction>,
-    /// Parameters of the model.
-    pub parameters: usize,
-    /// Steps taken.
-    pub steps: usize,
-    /// Wall-clock seconds of training.
-    pub seconds: f64,
+    /// What the training took; of an evaluation, the parameters alone.
+    pub cost: Cost,
     /// SHA-256 of the data.
     pub data_digest: String,
 }
@@ -50,14 +46,13 @@ pub struct RunResult {
     pub seed: u64,
     /// Backend it ran on.
     pub backend: String,
-    /// Steps taken.
-    pub steps: usize,
-    /// Wall-clock seconds of training.
-    pub seconds: f64,
+    /// What the training took.
+    #[serde(flatten)]
+    pub cost: Cost,
+    /// Samples of a second of training; `null` when there was none.
+    pub samples_per_second: Option<f64>,
     /// Most memory the process ever held; `null` where the system does not tell.
     pub peak_rss_bytes: Option<u64>,
-    /// Parameters of the model.
-    pub parameters: usize,
     /// SHA-256 of the data.
     pub data_digest: String,
     /// Rows of `predictions.jsonl`, which these metrics were computed from.
@@ -260,10 +255,9 @@ fn write_result(run: &Run, outcome: &Outcome) -> Result<(), Error> {
             preset: record.preset,
             seed: record.seed,
             backend: record.backend,
-            steps: outcome.steps,
-            seconds: outcome.seconds,
+            cost: outcome.cost,
+            samples_per_second: outcome.cost.samples_per_second(),
             peak_rss_bytes: peak_rss_bytes(),
-            parameters: outcome.parameters,
             data_digest: outcome.data_digest.clone(),
             predictions: outcome.predictions.len(),
             test: outcome.metrics.clone(),
@@ -333,9 +327,12 @@ mod tests {
             Ok(Outcome {
                 metrics: BTreeMap::from([("accuracy".to_string(), 0.5)]),
                 predictions: vec![row("0", "red"), row("1", "blue")],
-                parameters: 7,
-                steps: config.steps,
-                seconds: 1.5,
+                cost: Cost {
+                    parameters: 7,
+                    steps: config.steps,
+                    samples: 30,
+                    seconds: 1.5,
+                },
                 data_digest: "aa".into(),
             })
         }
@@ -379,10 +376,8 @@ mod tests {
         let rows: Vec<Prediction> = run.dir.read_json_lines(run_dir::PREDICTIONS).unwrap();
         assert_eq!(rows, outcome.predictions);
         let result: RunResult = run.dir.read_json(run_dir::RESULT).unwrap();
-        assert_eq!(
-            (result.predictions, result.steps, result.parameters),
-            (2, 3, 7)
-        );
+        assert_eq!((result.predictions, result.cost), (2, outcome.cost));
+        assert_eq!(result.samples_per_second, Some(20.0));
         assert_eq!((result.test, result.seed), (outcome.metrics, run.seed));
         assert_eq!(
             (

@@ -2,7 +2,7 @@
 //! function of that step.
 
 use crate::checkpoint::{self, State};
-use crate::metrics::{Means, MetricsLog, TRAIN, VALID};
+use crate::metrics::{Means, MetricsLog, SECONDS, TRAIN, VALID};
 use crate::optimizer::{clip, global_norm};
 use crate::progress::{Progress, Tick, duration};
 use crate::{Error, Observe, Run, Scalar, TrainingConfig, seeds};
@@ -31,6 +31,7 @@ pub(crate) struct StepStrategy {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct End {
     pub step: usize,
+    pub samples: u64,
     pub seconds: f64,
     /// Means of the last validation.
     pub validation: BTreeMap<String, f64>,
@@ -56,6 +57,7 @@ where
             valid: valid.to_device(&self.run.device),
             store: components.event_store,
             started: Instant::now(),
+            samples: self.start.samples,
             progress: Progress::new(self.run.quiet, self.start.step, train.num_items()),
             validation: BTreeMap::new(),
         };
@@ -72,6 +74,7 @@ struct Session<'a, M: LearnerModel> {
     valid: ValidLoader<M>,
     store: Arc<EventStoreClient>,
     started: Instant,
+    samples: u64,
     progress: Progress,
     validation: BTreeMap<String, f64>,
 }
@@ -126,6 +129,7 @@ where
         }
         Ok(End {
             step,
+            samples: self.samples,
             seconds: self.seconds(),
             validation: std::mem::take(&mut self.validation),
         })
@@ -162,6 +166,9 @@ where
         let grads = clip(&model, output.grads, norm, config.clip_norm);
         self.learner.lr_step();
         self.learner.optimizer_step(grads);
+        let find = |name: &str| scalars.iter().find(|scalar| scalar.name == name);
+        let samples = find("loss").map_or(0.0, |loss| loss.weight);
+        self.samples += samples as u64;
         if step == 1 || step == total || due(step, config.log_every) {
             let mut values: Vec<(&str, f64)> = scalars
                 .iter()
@@ -170,16 +177,16 @@ where
             values.extend([
                 ("grad_norm", norm),
                 ("learning_rate", self.learner.lr_current().base()),
+                (SECONDS, self.seconds()),
             ]);
             log.append(step, TRAIN, &values)?;
         }
-        let find = |name: &str| scalars.iter().find(|scalar| scalar.name == name);
         self.progress.step(Tick {
             step,
             epoch: step as f64 / steps_per_epoch,
             loss: find("loss").map(Scalar::value),
             accuracy: find("accuracy").map(Scalar::value),
-            samples: find("loss").map_or(0.0, |loss| loss.weight),
+            samples,
         });
         Ok(())
     }
@@ -205,7 +212,8 @@ where
             .iter()
             .map(|(name, value)| (name.as_str(), *value))
             .collect();
-        log.append(step, VALID, &values)?;
+        let seconds = [(SECONDS, self.seconds())];
+        log.append(step, VALID, &[&values[..], &seconds].concat())?;
         let text = values
             .iter()
             .map(|(name, value)| format!("{name} {value:.4}"))
@@ -230,6 +238,7 @@ where
         } = self.strategy;
         let state = State {
             step,
+            samples: self.samples,
             seconds: self.seconds(),
             validated,
             config_digest: config_digest.clone(),

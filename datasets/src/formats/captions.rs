@@ -11,9 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Problems, Scan, SplitFiles, lines};
 use crate::paths::Root;
-use crate::sample::in_memory;
 use crate::split::{Parts, hex};
-use crate::{CaptionData, CaptionSample, DataError, ImageSource};
+use crate::{CaptionData, CaptionSample, Data, DataError, ImageSource};
 
 const SHAPE: &str = r#"{"image": "photos/1.png", "caption": ".."}"#;
 
@@ -33,15 +32,9 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<CaptionData>, DataErr
     let train = read(&files.train)?;
     let valid = files.valid.as_ref().map(&mut read).transpose()?;
     let test = files.test.as_ref().map(&mut read).transpose()?;
-    let [train, valid, test] = Parts { train, valid, test }.complete(|sample| &sample.id);
+    let splits = Parts { train, valid, test }.complete(|sample| &sample.id);
     Ok(Scan {
-        data: CaptionData {
-            name: name.into(),
-            train: in_memory(train),
-            valid: in_memory(valid),
-            test: in_memory(test),
-            digest: hex(&digest.finalize()),
-        },
+        data: Data::in_memory(name, splits, Vec::new(), hex(&digest.finalize())),
         problems,
     })
 }

@@ -11,9 +11,8 @@ use sha2::{Digest, Sha256};
 use super::Scan;
 use crate::images::Layout;
 use crate::paths::open_regular;
-use crate::sample::in_memory;
 use crate::split::{Parts, hex};
-use crate::{DataError, ImageData, ImageSource, LabelledImage, Place};
+use crate::{Data, DataError, ImageData, ImageSource, LabelledImage, Place};
 
 const SIDE: u32 = 32;
 const RECORD: usize = 1 + 3 * 32 * 32;
@@ -49,16 +48,14 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<ImageData>, DataError
         valid: None,
         test,
     };
-    let [train, valid, test] = parts.complete(|sample| &sample.id);
+    let splits = parts.complete(|sample| &sample.id);
     Ok(Scan {
-        data: ImageData {
-            name: name.into(),
-            train: in_memory(train),
-            valid: in_memory(valid),
-            test: in_memory(test),
-            classes: CLASSES.map(String::from).into(),
-            digest: hex(&digest.finalize()),
-        },
+        data: Data::in_memory(
+            name,
+            splits,
+            CLASSES.map(String::from).into(),
+            hex(&digest.finalize()),
+        ),
         problems: Default::default(),
     })
 }

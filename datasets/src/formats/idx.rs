@@ -13,9 +13,8 @@ use sha2::{Digest, Sha256};
 use super::{Scan, lines};
 use crate::images::{Layout, MAX_SIDE};
 use crate::paths::open_regular;
-use crate::sample::in_memory;
 use crate::split::{Parts, hex};
-use crate::{DataError, ImageData, ImageSource, LabelledImage, Place};
+use crate::{Data, DataError, ImageData, ImageSource, LabelledImage, Place};
 
 /// The most bytes that a file may hold once it is unpacked.
 const MAX_FILE: u64 = 4 << 30;
@@ -39,16 +38,9 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<ImageData>, DataError
         valid: None,
         test,
     };
-    let [train, valid, test] = parts.complete(|sample| &sample.id);
+    let splits = parts.complete(|sample| &sample.id);
     Ok(Scan {
-        data: ImageData {
-            name: name.into(),
-            train: in_memory(train),
-            valid: in_memory(valid),
-            test: in_memory(test),
-            classes,
-            digest: hex(&digest.finalize()),
-        },
+        data: Data::in_memory(name, splits, classes, hex(&digest.finalize())),
         problems: Default::default(),
     })
 }

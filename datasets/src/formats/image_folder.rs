@@ -8,9 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Problems, Scan, entries};
 use crate::paths::Root;
-use crate::sample::in_memory;
 use crate::split::{Parts, hex};
-use crate::{DataError, ImageData, ImageSource, LabelledImage, Place, Split};
+use crate::{Data, DataError, ImageData, ImageSource, LabelledImage, Place, Split};
 
 const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 
@@ -87,16 +86,9 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<ImageData>, DataError
             .transpose()
     };
     let (valid, test) = (optional(Split::Valid)?, optional(Split::Test)?);
-    let [train, valid, test] = Parts { train, valid, test }.complete(|sample| &sample.id);
+    let splits = Parts { train, valid, test }.complete(|sample| &sample.id);
     Ok(Scan {
-        data: ImageData {
-            name: name.into(),
-            train: in_memory(train),
-            valid: in_memory(valid),
-            test: in_memory(test),
-            classes,
-            digest: hex(&digest.finalize()),
-        },
+        data: Data::in_memory(name, splits, classes, hex(&digest.finalize())),
         problems,
     })
 }

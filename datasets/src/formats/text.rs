@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::{Problems, Scan, SplitFiles, lines};
-use crate::sample::in_memory;
 use crate::split::{Parts, hex};
-use crate::{DataError, TextData};
+use crate::{Data, DataError, TextData};
 
 /// Reads a `.txt` file, or `train.txt`, `valid.txt` and `test.txt` in a folder.
 pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<TextData>, DataError> {
@@ -29,15 +28,9 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<TextData>, DataError>
     let valid = files.valid.as_ref().map(&mut read).transpose()?;
     let test = files.test.as_ref().map(&mut read).transpose()?;
     // Equal lines have equal hashes, so that none is in two splits.
-    let [train, valid, test] = Parts { train, valid, test }.complete(|line| line);
+    let splits = Parts { train, valid, test }.complete(|line| line);
     Ok(Scan {
-        data: TextData {
-            name: name.into(),
-            train: in_memory(train),
-            valid: in_memory(valid),
-            test: in_memory(test),
-            digest: hex(&digest.finalize()),
-        },
+        data: Data::in_memory(name, splits, Vec::new(), hex(&digest.finalize())),
         problems,
     })
 }

@@ -13,9 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Problems, Scan, SplitFiles, lines};
 use crate::paths::Root;
-use crate::sample::in_memory;
 use crate::split::{Parts, hex};
-use crate::{DataError, ImageSource, Place, Question, VqaData, VqaSample};
+use crate::{Data, DataError, ImageSource, Place, Question, VqaData, VqaSample};
 
 const SHAPE: &str = r#"{"image": "photos/1.png", "question": "..", "answer": ".."}"#;
 
@@ -53,14 +52,12 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<VqaData>, DataError> 
         .map(|question| question.answer.clone())
         .collect();
     Ok(Scan {
-        data: VqaData {
-            name: name.into(),
-            train: in_memory(train),
-            valid: in_memory(valid),
-            test: in_memory(test),
-            answers: answers.into_iter().collect(),
-            digest: hex(&reader.digest.finalize()),
-        },
+        data: Data::in_memory(
+            name,
+            [train, valid, test],
+            answers.into_iter().collect(),
+            hex(&reader.digest.finalize()),
+        ),
         problems: reader.problems,
     })
 }

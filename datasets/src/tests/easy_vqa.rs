@@ -63,14 +63,14 @@ fn counts_are_those_of_the_published_dataset() {
     assert_eq!([train[0], valid[0], test[0]], [3800, 200, 1000]);
     assert_eq!(train[1] + valid[1], 38_575);
     assert_eq!(test[1], 9_673);
-    assert_eq!(data.answers.len(), 13);
+    assert_eq!(data.labels.len(), 13);
     let samples = Split::ALL.map(|split| all(data.split(split)));
     let answers: BTreeSet<&str> = samples
         .iter()
         .flat_map(|samples| questions(samples))
         .map(|question| question.answer.as_str())
         .collect();
-    assert_eq!(answers, data.answers.iter().map(String::as_str).collect());
+    assert_eq!(answers, data.labels.iter().map(String::as_str).collect());
 }
 
 #[test]
@@ -282,6 +282,6 @@ fn the_card_counts_what_is_there() {
         objects.test.len()
     );
     assert!(CARD.contains(&row), "the card lacks {row}");
-    assert_eq!(objects.classes.len(), 24);
-    assert_eq!(objects.classes[0], "black circle");
+    assert_eq!(objects.labels.len(), 24);
+    assert_eq!(objects.labels[0], "black circle");
 }

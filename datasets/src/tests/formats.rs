@@ -56,7 +56,7 @@ fn questions_about_the_same_image_form_one_sample() {
     );
     assert_eq!((samples[1].id.as_str(), ids(1)), ("a.png", vec!["mine"]));
     assert_eq!(samples[0].questions[1].text, "third?");
-    assert_eq!(data.answers, ["x", "y", "z"]);
+    assert_eq!(data.labels, ["x", "y", "z"]);
     assert_eq!((data.valid.len(), data.test.len()), (0, 0));
 }
 
@@ -186,7 +186,7 @@ fn images_by_class_with_and_without_split_folders() {
         ("valid/cat/5.png", &png),
     ]);
     let data = open_images(text(split.path())).unwrap();
-    assert_eq!(data.classes, ["cat", "dog"]);
+    assert_eq!(data.labels, ["cat", "dog"]);
     let train: Vec<_> = all(&data.train)
         .into_iter()
         .map(|sample| (sample.id, sample.label))
@@ -259,7 +259,7 @@ fn idx_files_plain_and_compressed() {
             (&name("t10k-labels-idx1-ubyte"), &pack(&labels)),
         ]);
         let data = open_images(text(folder.path())).unwrap();
-        assert_eq!(data.classes, ["0", "1", "2"]);
+        assert_eq!(data.labels, ["0", "1", "2"]);
         assert_eq!(data.train.len() + data.valid.len(), 4);
         let test = all(&data.test);
         assert_eq!(
@@ -272,7 +272,7 @@ fn idx_files_plain_and_compressed() {
 
         write(folder.path().join("classes.txt"), b"zero\none\ntwo\n");
         assert_eq!(
-            open_images(text(folder.path())).unwrap().classes,
+            open_images(text(folder.path())).unwrap().labels,
             ["zero", "one", "two"]
         );
         write(folder.path().join("classes.txt"), b"zero\none\n");
@@ -360,7 +360,7 @@ fn cifar_batches() {
         ("batches.meta.txt", b"airplane\n"),
     ]);
     let data = open_images(text(sound.path())).unwrap();
-    assert_eq!(data.classes[9], "truck");
+    assert_eq!(data.labels[9], "truck");
     assert_eq!(data.train.len() + data.valid.len(), 3);
     let sample = data.test.get(0).unwrap();
     assert_eq!((sample.id.as_str(), sample.label), ("test_batch/0", 9));

@@ -1,5 +1,6 @@
 //! Behaviour of the whole crate, by what goes in and comes out.
 
+mod batches;
 mod easy_vqa;
 mod formats;
 mod hostile_images;

@@ -14,18 +14,16 @@ use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use crucible_datasets::{
-    AugmentConfig, EvalLoader, ImageBatch, ImageCollate, ImageConfig, ImageData, ImageProcessor,
-    LoaderConfig, TrainLoader, open_images,
+    AugmentConfig, ImageBatch, ImageCollate, ImageConfig, ImageProcessor, LoaderConfig, open_images,
 };
 use crucible_training::{
     ClassificationOutput, Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, config,
-    fit,
 };
 use crucible_transformer::linear;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::scoring::score;
+use crate::classifier::{self, data_name};
 use backbone::{Backbone, BackboneConfig};
 
 mod backbone;
@@ -113,13 +111,6 @@ impl InferenceStep for Classifier {
 
 const CLASSES: &str = "classes.json";
 
-/// The first that is named: by the command, by the run, by the configuration.
-fn open(config: &ClassificationConfig, run: &Run, data: &str) -> Result<ImageData, Error> {
-    let names = [data, &run.data, &config.data];
-    let name = names.into_iter().find(|name| !name.is_empty());
-    open_images(name.unwrap_or_default()).map_err(Error::data)
-}
-
 fn collate(config: &ClassificationConfig) -> Result<Arc<ImageCollate>, Error> {
     let images = Arc::new(ImageProcessor::new(&config.image).map_err(Error::data)?);
     let collate = ImageCollate::new(images, config.augment.clone());
@@ -141,46 +132,13 @@ impl Recipe for Classification {
 
     fn train(config: &ClassificationConfig, run: &Run) -> Result<Outcome, Error> {
         config.backbone.check(config.image.size)?;
-        let data = open(config, run, "")?;
+        let data = open_images(data_name("", run, &config.data)).map_err(Error::data)?;
         run.record_data(&data.digest)?;
-        run.dir.write_json(CLASSES, &data.classes)?;
+        run.dir.write_json(CLASSES, &data.labels)?;
         let collate = collate(config)?;
-        let model = config.init(data.classes.len(), &run.training_device());
-
-        let (loader, steps) = (&config.loader, config.training.steps);
-        let train = TrainLoader::new(
-            data.train,
-            collate.clone(),
-            loader,
-            run.seed,
-            steps,
-            &run.device,
-        );
-        let train = train.map_err(Error::data)?;
-        let epoch = train.steps_per_epoch();
-        let evaluation = |samples| {
-            EvalLoader::new(samples, collate.clone(), loader, &run.device).map_err(Error::data)
-        };
-        let valid = evaluation(data.valid)?;
-        let fitted = fit(
-            run,
-            &config.training,
-            model,
-            Arc::new(train),
-            Arc::new(valid),
-            epoch,
-        )?;
-
-        let test = evaluation(data.test)?;
-        let (metrics, predictions) = score(&fitted.model, &test, &data.classes, |b| b.ids.clone())?;
-        Ok(Outcome {
-            metrics,
-            predictions,
-            parameters: fitted.parameters,
-            steps: fitted.steps,
-            seconds: fitted.seconds,
-            data_digest: data.digest,
-        })
+        let model = config.init(data.labels.len(), &run.training_device());
+        let (training, loader) = (&config.training, &config.loader);
+        classifier::train(run, training, loader, collate, &data, model)
     }
 
     fn evaluate(
@@ -189,27 +147,19 @@ impl Recipe for Classification {
         data: &str,
         split: &str,
     ) -> Result<Outcome, Error> {
+        let split = split.parse().map_err(Error::data)?;
         let classes: Vec<String> = run.dir.read_json(CLASSES)?;
-        let data = open(config, run, data)?;
-        if data.classes != classes {
+        let data = open_images(data_name(data, run, &config.data)).map_err(Error::data)?;
+        if data.labels != classes {
             return Err(Error::Usage(format!(
                 "`{}` has the classes {}, but the model was trained on {}",
                 data.name,
-                data.classes.join(", "),
+                data.labels.join(", "),
                 classes.join(", ")
             )));
         }
-        let samples = data.split(split.parse().map_err(Error::data)?).clone();
-        let loader = EvalLoader::new(samples, collate(config)?, &config.loader, &run.device);
         let model = checkpoint::load_newest(&run.dir, config.init(classes.len(), &run.device))?;
-        let loader = loader.map_err(Error::data)?;
-        let (metrics, predictions) = score(&model, &loader, &classes, |b| b.ids.clone())?;
-        Ok(Outcome {
-            metrics,
-            predictions,
-            parameters: model.num_params(),
-            data_digest: data.digest,
-            ..Outcome::default()
-        })
+        let collate = collate(config)?;
+        classifier::score(run, &config.loader, collate, &data, split, &model)
     }
 }

@@ -1,8 +1,8 @@
 //! Downstream tasks: one file per recipe.
 
 mod classification;
-mod scoring;
+mod classifier;
 mod vqa;
 
 pub use classification::{Classification, ClassificationConfig};
-pub use vqa::{Vqa, VqaConfig};
+pub use vqa::{TowersConfig, Vqa, VqaConfig, VqaModel};

@@ -102,7 +102,8 @@ impl VqaModel {
             .forward(self.activation.forward(self.hidden.forward(fused)))
     }
 
-    fn answer(&self, batch: VqaBatch) -> ClassificationOutput {
+    /// The logits with their cross-entropy.
+    pub fn answer(&self, batch: VqaBatch) -> ClassificationOutput {
         let targets = batch.answers.clone();
         let logits = self.logits(batch);
         let loss = CrossEntropyLossConfig::new()

@@ -1,0 +1,136 @@
+//! What the recipes of this crate share: a classifier is trained on one split and scored on another.
+
+use std::sync::Arc;
+
+use burn::data::dataloader::DataLoader;
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::activation::softmax;
+use burn::train::{InferenceStep, LearnerModel, TrainStep};
+use crucible_datasets::{
+    Collate, Data, EvalLoader, ImageBatch, LoaderConfig, Split, TrainLoader, VqaBatch,
+};
+use crucible_training::metrics::Means;
+use crucible_training::{
+    ClassificationOutput, Cost, Error, Outcome, Prediction, Run, TrainingConfig, fit,
+};
+
+/// A batch that names what its targets belong to.
+pub trait Items {
+    /// In the order of the targets.
+    fn ids(&self) -> Vec<String>;
+}
+
+impl Items for VqaBatch {
+    fn ids(&self) -> Vec<String> {
+        self.ids.clone()
+    }
+}
+
+impl Items for ImageBatch {
+    fn ids(&self) -> Vec<String> {
+        self.ids.clone()
+    }
+}
+
+/// Trains on the training split and scores on the test split.
+pub fn train<M, C>(
+    run: &Run,
+    config: &TrainingConfig,
+    loader: &LoaderConfig,
+    collate: Arc<C>,
+    data: &Data<C::Sample>,
+    model: M,
+) -> Result<Outcome, Error>
+where
+    C: Collate<Batch: Items>,
+    M: LearnerModel
+        + TrainStep<Input = C::Batch, Output = ClassificationOutput>
+        + InferenceStep<Input = C::Batch, Output = ClassificationOutput>,
+{
+    let samples = |split| data.samples(split).map_err(Error::data);
+    samples(Split::Test)?;
+    let train = TrainLoader::new(
+        samples(Split::Train)?,
+        collate.clone(),
+        loader,
+        run.seed,
+        config.steps,
+        &run.device,
+    );
+    let train = train.map_err(Error::data)?;
+    let epoch = train.steps_per_epoch();
+    let valid = EvalLoader::new(samples(Split::Valid)?, collate.clone(), loader, &run.device);
+    let valid = Arc::new(valid.map_err(Error::data)?);
+    let fitted = fit(run, config, model, Arc::new(train), valid, epoch)?;
+    let outcome = score(run, loader, collate, data, Split::Test, &fitted.model)?;
+    Ok(Outcome {
+        cost: fitted.cost,
+        ..outcome
+    })
+}
+
+/// One pass over a split: the metrics, and the likeliest label of each item.
+pub fn score<M, C>(
+    run: &Run,
+    loader: &LoaderConfig,
+    collate: Arc<C>,
+    data: &Data<C::Sample>,
+    split: Split,
+    model: &M,
+) -> Result<Outcome, Error>
+where
+    C: Collate<Batch: Items>,
+    M: Module + InferenceStep<Input = C::Batch, Output = ClassificationOutput>,
+{
+    let samples = data.samples(split).map_err(Error::data)?;
+    let loader = EvalLoader::new(samples, collate, loader, &run.device).map_err(Error::data)?;
+    let mut means = Means::default();
+    let mut predictions = Vec::new();
+    for batch in loader.iter() {
+        let batch = batch.map_err(Error::data)?;
+        let ids = batch.ids();
+        let output = model.step(batch);
+        means.add(&output);
+        let targets: Vec<i64> = output.targets.into_data().iter().collect();
+        let rows = probabilities(output.logits);
+        for ((id, target), row) in ids.into_iter().zip(targets).zip(rows) {
+            let (best, score) = likeliest(&row);
+            predictions.push(Prediction {
+                id,
+                target: data.labels[target as usize].clone(),
+                prediction: data.labels[best].clone(),
+                score,
+            });
+        }
+    }
+    Ok(Outcome {
+        metrics: means.means(),
+        predictions,
+        cost: Cost {
+            parameters: model.num_params(),
+            ..Cost::default()
+        },
+        data_digest: data.digest.clone(),
+    })
+}
+
+/// # Shapes
+/// - `logits`: `[items, classes]`; output: one row of probabilities for each item
+pub fn probabilities(logits: Tensor<2>) -> Vec<Vec<f64>> {
+    let [_, classes] = logits.dims();
+    let values: Vec<f64> = softmax(logits, 1).into_data().iter().collect();
+    values.chunks(classes).map(<[f64]>::to_vec).collect()
+}
+
+fn likeliest(row: &[f64]) -> (usize, f64) {
+    let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
+    best.map_or((0, f64::NAN), |best| (best, row[best]))
+}
+
+/// The dataset that is named first: by the command, by the run, by the configuration.
+pub fn data_name<'a>(command: &'a str, run: &'a Run, config: &'a str) -> &'a str {
+    let names = [command, run.data.as_str(), config];
+    let named = names.into_iter().find(|name| !name.is_empty());
+    named.unwrap_or_default()
+}
