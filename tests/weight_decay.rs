@@ -16,9 +16,7 @@ fn model(strategy: &str) -> VqaModel {
 
 /// Neither a bias nor of a norm.
 fn tables(strategy: &str) -> Vec<String> {
-    let paths = undecayed(&model(strategy))
-        .into_iter()
-        .map(|(path, _)| path);
+    let paths = undecayed(&model(strategy)).into_iter();
     let plain = |path: &String| {
         let field = path.rsplit('.').next().unwrap();
         !["bias", "gamma", "beta"].contains(&field)

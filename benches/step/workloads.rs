@@ -53,11 +53,10 @@ impl Workload {
         for tensor in model.collect(None, None, false) {
             tensors.push((format!("model.{}", tensor.name), bridge::to_data(&tensor)?));
         }
-        let undecayed = undecayed(&model).into_iter().map(|(path, _)| path);
         let description = json!({
             "config": config,
             "optimizer": training,
-            "no_decay": undecayed.collect::<Vec<_>>(),
+            "no_decay": undecayed(&model),
             "threads": THREADS,
         });
         tensors.extend(

@@ -23,11 +23,10 @@ pub fn adamw<M: Module>(config: &TrainingConfig, model: &M, device: &Device) -> 
         inner: base.clone().with_weight_decay(weight_decay as f32).build(),
         device: device.clone(),
     };
-    let undecayed = undecayed(model).into_iter().map(|(_, id)| id).collect();
     // The last matching group wins, so the optimizer that `from` makes is never asked.
     ModuleOptimizer::from(base.build())
         .with_group(ParamGroup::all(), on(config.weight_decay), None)
-        .with_group(ParamGroup::from_ids(undecayed), on(0.0), None)
+        .with_group(ParamGroup::from_paths(undecayed(model)), on(0.0), None)
 }
 
 /// AdamW whose state is restored on the device of the run. Burn restores it on `Device::default()`,
