@@ -41,7 +41,7 @@ pub use facts::{COLOURS, Pair, SHAPES, possible_pairs};
 pub use formats::Kind;
 pub use images::{ImageConfig, ImageProcessor, ImageSource, Layout, MAX_BYTES, MAX_SIDE};
 pub use loader::{EvalLoader, LoaderConfig, TrainLoader};
-pub use order::permutation;
+pub use order::Permutation;
 pub use paths::Root;
 pub use sample::{
     CaptionData, CaptionSample, Data, ImageData, LabelledImage, Question, Samples, TextData,
