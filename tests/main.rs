@@ -8,6 +8,8 @@ mod cli; // every command, through the binary
 mod comparison; // arms and seeds
 #[cfg(unix)]
 mod interruption; // Ctrl-C saves, and what goes on later ends the same
+#[cfg(unix)]
+mod kills; // SIGKILL changes nothing, and a directory has one process
 mod names; // a misspelt name costs nothing
 mod parity; // the models against PyTorch
 mod support; // what several of them need

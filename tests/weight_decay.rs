@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use crucible_downstream::{Vqa, VqaModel};
 use crucible_training::Recipe;
-use crucible_training::optimizer::undecayed;
+use crucible_training::optimizer::parameters;
 use crucible_transformer::Pooling;
 
 /// The `vqa` recipe's model, with `[CLS]` tokens.
@@ -16,12 +16,16 @@ fn model(strategy: &str) -> VqaModel {
 
 /// Neither a bias nor of a norm.
 fn tables(strategy: &str) -> Vec<String> {
-    let paths = undecayed(&model(strategy)).into_iter();
+    let undecayed = parameters(&model(strategy), 1.0).into_iter();
+    let undecayed = undecayed.filter(|parameter| !parameter.decays);
     let plain = |path: &String| {
         let field = path.rsplit('.').next().unwrap();
         !["bias", "gamma", "beta"].contains(&field)
     };
-    paths.filter(plain).collect()
+    undecayed
+        .map(|parameter| parameter.path)
+        .filter(plain)
+        .collect()
 }
 
 #[test]

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_store::{ModuleSnapshot, bridge};
 use crucible_datasets::{ImageProcessor, Tokenizer, TrainLoader, VqaBatch, VqaCollate, open_vqa};
 use crucible_downstream::Vqa;
-use crucible_training::optimizer::{adamw, undecayed};
+use crucible_training::optimizer::{adamw, parameters};
 use crucible_training::{Recipe, TrainingConfig};
 use crucible_transformer::linear;
 use crucible_vision::{Vit, VitConfig};
@@ -53,10 +53,14 @@ impl Workload {
         for tensor in model.collect(None, None, false) {
             tensors.push((format!("model.{}", tensor.name), bridge::to_data(&tensor)?));
         }
+        let undecayed = parameters(&model, 1.0)
+            .into_iter()
+            .filter(|parameter| !parameter.decays)
+            .map(|parameter| parameter.path);
         let description = json!({
             "config": config,
             "optimizer": training,
-            "no_decay": undecayed(&model),
+            "no_decay": undecayed.collect::<Vec<_>>(),
             "threads": THREADS,
         });
         tensors.extend(

@@ -136,6 +136,7 @@ fn plan(
                 resume: true,
                 data: args.place.data.clone(),
                 quiet: false,
+                profile: false,
             };
             let record = RunRecord::new(
                 recipe.name(),
@@ -147,7 +148,7 @@ fn plan(
                 &run.data,
             );
             if run.dir.is_run() {
-                run.start(&record).map_err(|error| {
+                run.start(&record).map(drop).map_err(|error| {
                     Error::Usage(format!(
                         "{error}; choose another --out, or remove that folder"
                     ))

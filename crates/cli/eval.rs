@@ -97,6 +97,7 @@ pub fn reopen(
         resume: false,
         data: record.data.clone(),
         quiet: false,
+        profile: false,
     };
     Ok((recipe, record, run))
 }

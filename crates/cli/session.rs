@@ -13,12 +13,13 @@ use crucible_training::{AnyRecipe, Error, Run, RunRecord, checkpoint, run_dir};
 /// Those of the training. A run that failed before its first checkpoint has left nothing to go on
 /// with, and its directory is free again: the corrected command may use it.
 pub fn train(recipe: &dyn AnyRecipe, record: &RunRecord, run: &Run) -> Result<RunResult, Error> {
-    run.start(record)?;
+    let _lock = run.start(record)?;
     if run.dir.is_finished() {
         eprintln!("{} is already finished", run.dir.path().display());
     } else if let Err(error) = recipe.train(&record.config, run) {
-        if checkpoint::newest(&run.dir)?.0.is_none() {
+        if !checkpoint::exists(&run.dir)? {
             run.dir.remove(run_dir::RUN)?;
+            run.dir.remove(run_dir::LOCK)?;
             // Only an empty directory can be removed: what is in the way of that belongs to the user.
             let _ = std::fs::remove_dir(run.dir.path());
         }

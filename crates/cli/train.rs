@@ -36,6 +36,10 @@ pub struct Args {
     /// Go on at the newest checkpoint of the run directory
     #[arg(long)]
     resume: bool,
+
+    /// Say at the end where the time went: data, forward, backward, optimizer, ...
+    #[arg(long)]
+    profile: bool,
 }
 
 #[derive(Serialize)]
@@ -73,6 +77,7 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
         resume: args.resume,
         data: args.place.data.clone(),
         quiet: false,
+        profile: args.profile,
     };
     let record = RunRecord::new(
         recipe.name(),

@@ -18,7 +18,7 @@ use crate::{Collate, DataError, Samples};
 pub struct LoaderConfig {
     /// Samples in a batch; in visual question answering a sample is an image with all its questions.
     pub batch_size: usize,
-    /// Threads that decode, augment and tokenise while the model trains.
+    /// Threads that decode, augment and tokenise while the model trains; 0 for the one that trains.
     pub workers: usize,
     /// Batches that each worker prepares ahead.
     pub prefetch: usize,
@@ -35,11 +35,7 @@ impl LoaderConfig {
     }
 
     fn check(&self) -> Result<(), DataError> {
-        let settings = [
-            ("batch_size", self.batch_size),
-            ("workers", self.workers),
-            ("prefetch", self.prefetch),
-        ];
+        let settings = [("batch_size", self.batch_size), ("prefetch", self.prefetch)];
         match settings.into_iter().find(|(_, value)| *value == 0) {
             None => Ok(()),
             Some((setting, _)) => Err(DataError::Setting {
@@ -131,8 +127,8 @@ impl<C: Collate> TrainLoader<C> {
         })
     }
 
-    /// How many steps go through the training split once; rarely a whole number.
-    pub fn steps_per_epoch(&self) -> f64 {
+    /// How many batches go through the training split once; rarely a whole number.
+    pub fn batches_per_epoch(&self) -> f64 {
         self.source.samples.len() as f64 / self.source.config.batch_size as f64
     }
 }

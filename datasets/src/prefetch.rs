@@ -24,9 +24,15 @@ pub(crate) struct Counter {
 
 type Prepared<C> = Result<<C as Collate>::Host, DatasetError>;
 
+/// Prepares the batch of a number.
+type Prepare<C> = Box<dyn FnMut(usize) -> Prepared<C> + Send>;
+
 /// An iterator over batches. Of W workers, worker w prepares batches w, w + W, w + 2 W, ... into a bounded queue of
-/// its own; the iterator takes from the queues in turn. Dropping it stops the workers and waits for them.
+/// its own; the iterator takes from the queues in turn. Dropping it stops the workers and waits for them. Without
+/// workers it prepares each batch when it is asked for it.
 pub(crate) struct Prefetch<C: Collate> {
+    /// What prepares batches in this thread, and the number of the first.
+    alone: Option<(Prepare<C>, usize)>,
     queues: Vec<Receiver<Prepared<C>>>,
     workers: Vec<JoinHandle<()>>,
     collate: Arc<C>,
@@ -49,7 +55,10 @@ impl<C: Collate> Prefetch<C> {
     where
         P: FnMut(usize) -> Vec<(usize, Option<Draw>)> + Send + 'static,
     {
+        let prepare = || prepare(source.samples.clone(), source.collate.clone(), plan());
+        let count = source.config.workers.min(batches.len());
         let mut this = Self {
+            alone: (count == 0).then(|| (prepare(), batches.start)),
             queues: Vec::new(),
             workers: Vec::new(),
             collate: source.collate.clone(),
@@ -59,15 +68,13 @@ impl<C: Collate> Prefetch<C> {
             counter,
             failure: None,
         };
-        let count = source.config.workers.min(batches.len());
         for worker in 0..count {
             let (sender, queue) = sync_channel(source.config.prefetch);
-            let (samples, collate) = (source.samples.clone(), source.collate.clone());
             let mine = batches.clone().skip(worker).step_by(count);
-            let plan = plan();
+            let prepare = prepare();
             let spawned = thread::Builder::new()
                 .name(format!("loader-{worker}"))
-                .spawn(move || work(&samples, &*collate, mine, plan, &sender));
+                .spawn(move || work(mine, prepare, &sender));
             match spawned {
                 Ok(handle) => this.workers.push(handle),
                 Err(error) => this.failure = Some(DatasetError::new(error)),
@@ -78,15 +85,12 @@ impl<C: Collate> Prefetch<C> {
     }
 }
 
-/// One worker's life: until its batches are done, one fails, or nobody listens any more.
-fn work<C: Collate>(
-    samples: &Samples<C::Sample>,
-    collate: &C,
-    batches: impl Iterator<Item = usize>,
-    mut plan: impl FnMut(usize) -> Vec<(usize, Option<Draw>)>,
-    queue: &SyncSender<Prepared<C>>,
-) {
-    for batch in batches {
+fn prepare<C: Collate>(
+    samples: Samples<C::Sample>,
+    collate: Arc<C>,
+    mut plan: impl FnMut(usize) -> Vec<(usize, Option<Draw>)> + Send + 'static,
+) -> Prepare<C> {
+    Box::new(move |batch| {
         let drawn: Result<Vec<_>, DatasetError> = plan(batch)
             .into_iter()
             .map(|(index, draw)| {
@@ -96,7 +100,18 @@ fn work<C: Collate>(
                 })
             })
             .collect();
-        let host = drawn.and_then(|drawn| Ok(collate.collate(drawn)?));
+        Ok(collate.collate(drawn?)?)
+    })
+}
+
+/// One worker's life: until its batches are done, one fails, or nobody listens any more.
+fn work<T>(
+    batches: impl Iterator<Item = usize>,
+    mut prepare: impl FnMut(usize) -> Result<T, DatasetError>,
+    queue: &SyncSender<Result<T, DatasetError>>,
+) {
+    for batch in batches {
+        let host = prepare(batch);
         let failed = host.is_err();
         if queue.send(host).is_err() || failed {
             return;
@@ -115,8 +130,11 @@ impl<C: Collate> Iterator for Prefetch<C> {
         if self.delivered == self.batches {
             return None;
         }
-        let worker = self.delivered % self.queues.len();
-        match self.queues[worker].recv() {
+        let received = match &mut self.alone {
+            Some((prepare, first)) => Ok(prepare(*first + self.delivered)),
+            None => self.queues[self.delivered % self.queues.len()].recv(),
+        };
+        match received {
             Ok(Ok(host)) => {
                 self.delivered += 1;
                 Some(Ok(self.collate.upload(host, &self.device)))
@@ -128,7 +146,7 @@ impl<C: Collate> Iterator for Prefetch<C> {
             }
             Err(_) => {
                 self.batches = self.delivered;
-                let batch = self.delivered;
+                let (worker, batch) = (self.delivered % self.queues.len(), self.delivered);
                 Some(Err(crate::DataError::Worker { worker, batch }.into()))
             }
         }

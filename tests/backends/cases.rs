@@ -5,7 +5,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
 use crucible_fusion::{FusionConfig, FusionEncoderConfig, FusionInput};
 use crucible_training::TrainingConfig;
-use crucible_training::optimizer::{adamw, clip, global_norm};
+use crucible_training::gradients::{clip, global_norm};
+use crucible_training::optimizer::adamw;
 use crucible_transformer::{
     Activation, AttentionMask, DecoderConfig, EncoderConfig, FeedForwardConfig,
     MultiHeadAttentionConfig, NormPlacement, Pooling, PositionKind, TextEncoderConfig,

@@ -1,32 +1,33 @@
 //! Checkpoints: sets of model, optimizer, schedule and state that are whole or not there.
 //!
-//! A set is written into a hidden directory beside the others, synced, and renamed to
-//! `step-00000400`; the rename is the commit. `state.json` is written last and names every other file
-//! with its size, so that a set which lost a file or its tail is recognised and skipped.
+//! A set is written into a hidden folder beside the others, synced, and renamed to `step-00000400`; the
+//! rename is the commit. `state.json` holds a checksum of every tensor, and `COMPLETE`, written last,
+//! the checksum of `state.json`: a set that lost a bit, a file or its tail is recognised, named and
+//! passed over.
 
-use crate::run_dir::{shared, sync_dir};
+use crate::strategy::Watch;
 use crate::{Error, RunDir};
 use burn::lr_scheduler::LrSchedulerRecord;
 use burn::module::Module;
 use burn::optim::OptimizerRecord;
 use burn::store::ModuleRecord;
-use burn::train::checkpoint::{
-    AsyncCheckpointer, Checkpoint, Checkpointer, CheckpointerError, CheckpointingAction,
-    CheckpointingStrategy,
-};
-use burn::train::metric::store::EventStoreClient;
-use burn::train::{Interrupter, Learner, LearnerModel, LearningCheckpointer};
+use contents::{AVERAGE, MODEL, OPTIMIZER, SCHEDULE, Seal, restore, sha256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-const MODEL: &str = "model.bpk";
-const OPTIMIZER: &str = "optimizer.bpk";
-const SCHEDULE: &str = "schedule.bpk";
+pub(crate) use contents::{Contents, collect};
+pub(crate) use storage::{Disk, Storage};
+
+mod contents;
+mod storage;
+
 const STATE: &str = "state.json";
+const COMPLETE: &str = "COMPLETE";
 const PREFIX: &str = "step-";
-const UNFINISHED: &str = ".step-";
+/// What is being written or removed.
+const HIDDEN: &str = ".step-";
 
 /// What a set holds beside tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,77 +38,143 @@ pub struct State {
     pub samples: u64,
     /// Seconds of training so far, over all processes.
     pub seconds: f64,
-    /// Whether the validation that was due at this step is in the log.
-    pub validated: bool,
+    /// The last step whose validation is in the log.
+    pub looked: usize,
+    /// What the validations came to.
+    pub watch: Watch,
+    /// Steps in a row that were left out because a number broke.
+    pub skipped: usize,
+    /// Why training ended; nothing while it goes on.
+    pub ended: Option<String>,
+    /// The step of the weights to use, where they are not those of this set.
+    pub selected: Option<usize>,
     /// SHA-256 of the resolved configuration.
     pub config_digest: String,
+}
+
+impl State {
+    /// Before the first step.
+    pub(crate) fn new(config_digest: String) -> Self {
+        Self {
+            step: 0,
+            samples: 0,
+            seconds: 0.0,
+            looked: 0,
+            watch: Watch::default(),
+            skipped: 0,
+            ended: None,
+            selected: None,
+            config_digest,
+        }
+    }
+
+    /// Whether the two are the same but for the clock.
+    fn is_same(&self, other: &Self) -> bool {
+        let timeless = |state: &Self| Self {
+            seconds: 0.0,
+            ..state.clone()
+        };
+        timeless(self) == timeless(other)
+    }
 }
 
 /// `state.json`.
 #[derive(Serialize, Deserialize)]
 struct Manifest {
     state: State,
-    /// Size in bytes of every other file of the set.
-    files: BTreeMap<String, u64>,
+    /// Every other file of the set.
+    files: BTreeMap<String, Seal>,
 }
 
-/// A whole set on disk.
+/// A whole set, read and checked.
 #[derive(Clone, Debug)]
 pub struct CheckpointSet {
     path: PathBuf,
+    contents: Contents,
     /// Its state.
     pub state: State,
 }
 
 impl CheckpointSet {
-    /// Opens the set at `path`, or says why it is not whole.
+    /// Reads the set at `path`, or says why it is not whole.
     fn open(path: &Path) -> Result<Self, String> {
-        let text = fs::read(path.join(STATE)).map_err(|error| format!("{STATE}: {error}"))?;
+        let read =
+            |name: &str| fs::read(path.join(name)).map_err(|error| format!("{name}: {error}"));
+        let text = read(STATE)?;
+        if read(COMPLETE)? != sha256(&text).as_bytes() {
+            return Err(format!("{STATE}: it is not the one that was committed"));
+        }
         let Manifest { state, files } =
             serde_json::from_slice(&text).map_err(|error| format!("{STATE}: {error}"))?;
-        for (name, size) in files {
-            let found = fs::metadata(path.join(&name))
-                .map_err(|error| format!("{name}: {error}"))?
-                .len();
-            if found != size {
-                return Err(format!("{name} has {found} bytes instead of {size}"));
-            }
+        let mut contents = Contents::new();
+        for (name, seal) in files {
+            let content = read(&name)?;
+            let wrong = |reason: String| format!("{name}: {reason}");
+            seal.check(&content).map_err(wrong)?;
+            contents.insert(name, content);
         }
         Ok(Self {
             path: path.to_path_buf(),
+            contents,
             state,
         })
     }
 
-    /// The directory of the set.
+    /// The folder of the set.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    fn load<R: Checkpoint>(&self, name: &'static str) -> Result<R, Error> {
+    fn content(&self, name: &str) -> Result<&[u8], Error> {
+        match self.contents.get(name) {
+            Some(content) => Ok(content),
+            None => Err(failed(&self.path, format!("it has no {name}"))),
+        }
+    }
+
+    fn load<M: Module>(&self, name: &str, model: M) -> Result<M, Error> {
         let path = self.path.join(name);
-        SetFile(path.clone())
-            .restore(self.state.step)
+        let record: ModuleRecord = restore(self.content(name)?, &path)?;
+        model
+            .try_load_record(record)
             .map_err(|error| failed(&path, error))
     }
 
-    /// Gives `model` the saved weights.
+    /// Gives `model` the weights to go on training with.
     ///
     /// # Errors
     ///
-    /// [`Error::Checkpoint`] when the file is broken or belongs to another architecture.
+    /// [`Error::Checkpoint`] when the file belongs to another architecture.
+    pub(crate) fn weights<M: Module>(&self, model: M) -> Result<M, Error> {
+        self.load(MODEL, model)
+    }
+
+    /// Gives `model` the moving average of the weights, if the run keeps one.
+    pub(crate) fn average<M: Module>(&self, model: M) -> Result<Option<M>, Error> {
+        match self.contents.contains_key(AVERAGE) {
+            true => self.load(AVERAGE, model).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Gives `model` the weights to use: their moving average, if the run keeps one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Checkpoint`] when the file belongs to another architecture.
     pub fn load_model<M: Module>(&self, model: M) -> Result<M, Error> {
-        model
-            .try_load_record(self.load::<ModuleRecord>(MODEL)?)
-            .map_err(|error| failed(&self.path.join(MODEL), error))
+        match self.contents.contains_key(AVERAGE) {
+            true => self.load(AVERAGE, model),
+            false => self.load(MODEL, model),
+        }
     }
 
     pub(crate) fn optimizer(&self) -> Result<OptimizerRecord, Error> {
-        self.load(OPTIMIZER)
+        restore(self.content(OPTIMIZER)?, &self.path.join(OPTIMIZER))
     }
 
     pub(crate) fn schedule(&self) -> Result<LrSchedulerRecord, Error> {
-        self.load(SCHEDULE)
+        restore(self.content(SCHEDULE)?, &self.path.join(SCHEDULE))
     }
 }
 
@@ -118,14 +185,14 @@ fn failed(path: &Path, error: impl ToString) -> Error {
     }
 }
 
-/// The newest whole set of a run, and a line for each newer one that was skipped.
+/// The newest whole set of a run, and a line for each newer one that was passed over.
 ///
 /// # Errors
 ///
 /// When the folder of checkpoints cannot be read.
-pub fn newest(dir: &RunDir) -> Result<(Option<CheckpointSet>, Vec<String>), Error> {
+pub(crate) fn newest(dir: &RunDir) -> Result<(Option<CheckpointSet>, Vec<String>), Error> {
     let mut skipped = Vec::new();
-    for path in sets(dir)?.into_iter().rev() {
+    for (_, path) in sets(dir)?.into_iter().rev() {
         match CheckpointSet::open(&path) {
             Ok(set) => return Ok((Some(set), skipped)),
             Err(reason) => skipped.push(format!("skipped checkpoint {}: {reason}", path.display())),
@@ -134,37 +201,53 @@ pub fn newest(dir: &RunDir) -> Result<(Option<CheckpointSet>, Vec<String>), Erro
     Ok((None, skipped))
 }
 
-/// Gives `model` the weights of the newest whole set of the run, for evaluation and use.
+/// Whether a run has a set, whole or damaged.
+///
+/// # Errors
+///
+/// When the folder of checkpoints cannot be read.
+pub fn exists(dir: &RunDir) -> Result<bool, Error> {
+    Ok(!sets(dir)?.is_empty())
+}
+
+/// The set of that step.
+pub(crate) fn of_step(dir: &RunDir, step: usize) -> Result<CheckpointSet, Error> {
+    let path = dir.checkpoints().join(format!("{PREFIX}{step:08}"));
+    CheckpointSet::open(&path).map_err(|reason| failed(&path, reason))
+}
+
+/// Gives `model` the weights of the run for evaluation and use: those of the newest whole set, or of
+/// the one that this selects as the best.
 ///
 /// # Errors
 ///
 /// [`Error::Checkpoint`] when there is none, or it does not fit the model.
 pub fn load_newest<M: Module>(dir: &RunDir, model: M) -> Result<M, Error> {
-    match newest(dir)?.0 {
-        Some(set) => set.load_model(model),
-        None => Err(failed(
-            &dir.checkpoints(),
-            "no whole checkpoint; train the run first",
-        )),
+    match newest(dir)? {
+        (Some(set), _) => match set.state.selected {
+            Some(step) if step != set.state.step => of_step(dir, step)?.load_model(model),
+            _ => set.load_model(model),
+        },
+        (None, skipped) => {
+            let reason = "no whole checkpoint; train the run first".to_string();
+            let reasons: Vec<String> = [vec![reason], skipped].concat();
+            Err(failed(&dir.checkpoints(), reasons.join("; ")))
+        }
     }
 }
 
-/// The directories of all committed sets, oldest first.
-fn sets(dir: &RunDir) -> Result<Vec<PathBuf>, Error> {
-    let mut sets: Vec<(usize, PathBuf)> = entries(&dir.checkpoints())?
+/// Step and folder of all committed sets, oldest first.
+fn sets(dir: &RunDir) -> Result<Vec<(usize, PathBuf)>, Error> {
+    let step = |path: PathBuf| {
+        let name = path.file_name()?.to_str()?;
+        Some((name.strip_prefix(PREFIX)?.parse().ok()?, path))
+    };
+    let mut sets: Vec<_> = entries(&dir.checkpoints())?
         .into_iter()
-        .filter_map(|path| {
-            let step = path
-                .file_name()?
-                .to_str()?
-                .strip_prefix(PREFIX)?
-                .parse()
-                .ok()?;
-            Some((step, path))
-        })
+        .filter_map(step)
         .collect();
     sets.sort();
-    Ok(sets.into_iter().map(|(_, path)| path).collect())
+    Ok(sets)
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
@@ -181,32 +264,83 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     }
 }
 
-/// Writes and commits a set, then removes all but the newest `keep`. A set of this step that is
-/// already whole stays as it is: training is deterministic, so it is the same.
-pub(crate) fn save<M: LearnerModel>(
+/// Writes and commits a set. One of this step that is already whole and says the same stays as it is:
+/// training is deterministic, so its tensors are the same.
+///
+/// # Errors
+///
+/// [`Error::Checkpoint`] with the path and the bytes that were to be written; the older sets stay.
+pub(crate) fn save(
     dir: &RunDir,
-    learner: &Learner<M>,
-    store: &EventStoreClient,
+    storage: &dyn Storage,
     state: State,
-    keep: usize,
+    contents: &Contents,
 ) -> Result<(), Error> {
     let folder = dir.checkpoints();
-    let target = folder.join(format!("{PREFIX}{:08}", state.step));
-    if CheckpointSet::open(&target).is_err() {
-        fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-        let unfinished = shared(tempfile::Builder::new().prefix(UNFINISHED), 0o777)
-            .tempdir_in(&folder)
-            .map_err(Error::io("create", &folder))?;
-        write_set(unfinished.path(), learner, store, state)?;
-        if target.exists() {
-            fs::remove_dir_all(&target).map_err(Error::io("remove", &target))?;
-        }
-        fs::rename(unfinished.path(), &target).map_err(Error::io("create", &target))?;
-        sync_dir(&folder)?;
+    let name = format!("{:08}", state.step);
+    let target = folder.join(format!("{PREFIX}{name}"));
+    if CheckpointSet::open(&target).is_ok_and(|set| set.state.is_same(&state)) {
+        return Ok(());
     }
+    let needed: usize = contents.values().map(Vec::len).sum();
+    let unfinished = folder.join(format!("{HIDDEN}{name}"));
+    let write = || -> Result<(), Error> {
+        let create = |path: &Path| storage.create_dir(path).map_err(Error::io("create", path));
+        let remove = |path: &Path| storage.remove(path).map_err(Error::io("remove", path));
+        let sync = |path: &Path| storage.sync(path).map_err(Error::io("sync", path));
+        let put = |name: &str, content: &[u8]| {
+            let path = unfinished.join(name);
+            let written = storage.write(&path, content);
+            written.map_err(Error::io("write", &path))?;
+            sync(&path)
+        };
+        create(&folder)?;
+        remove(&unfinished)?;
+        create(&unfinished)?;
+        let mut files = BTreeMap::new();
+        for (name, content) in contents {
+            put(name, content)?;
+            let seal = Seal::of(content).map_err(|error| failed(&unfinished.join(name), error))?;
+            files.insert(name.clone(), seal);
+        }
+        let text = serde_json::to_vec_pretty(&Manifest { state, files })
+            .map_err(|error| failed(&unfinished.join(STATE), error))?;
+        put(STATE, &text)?;
+        put(COMPLETE, sha256(&text).as_bytes())?;
+        sync(&unfinished)?;
+        // What stands here is damaged or says something else, or it would have stayed.
+        remove(&target)?;
+        let renamed = storage.rename(&unfinished, &target);
+        renamed.map_err(Error::io("create", &target))?;
+        sync(&folder)
+    };
+    write().map_err(|error| {
+        // A failed clean-up changes nothing: what is hidden is no set.
+        storage.remove(&unfinished).ok();
+        failed(
+            &target,
+            format!("{error}; it needs {needed} bytes; the older checkpoints are as they were"),
+        )
+    })
+}
+
+/// Removes all sets but the newest `keep` and those of the steps in `spare`.
+pub(crate) fn retain(
+    dir: &RunDir,
+    storage: &dyn Storage,
+    keep: usize,
+    spare: &[usize],
+) -> Result<(), Error> {
     let sets = sets(dir)?;
-    for old in &sets[..sets.len().saturating_sub(keep.max(1))] {
-        fs::remove_dir_all(old).map_err(Error::io("remove", old))?;
+    for (step, old) in &sets[..sets.len().saturating_sub(keep.max(1))] {
+        if !spare.contains(step) {
+            // Out of sight first: a set that is half removed must not look like one.
+            let hidden = dir.checkpoints().join(format!("{HIDDEN}{step:08}"));
+            let gone = storage
+                .rename(old, &hidden)
+                .and_then(|()| storage.remove(&hidden));
+            gone.map_err(Error::io("remove", old))?;
+        }
     }
     Ok(())
 }
@@ -214,86 +348,12 @@ pub(crate) fn save<M: LearnerModel>(
 /// Removes what a killed process left unfinished.
 pub(crate) fn clean(dir: &RunDir) -> Result<(), Error> {
     for path in entries(&dir.checkpoints())? {
-        if path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| name.starts_with(UNFINISHED))
-        {
-            fs::remove_dir_all(&path).map_err(Error::io("remove", &path))?;
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| name.starts_with(HIDDEN)) {
+            Disk.remove(&path).map_err(Error::io("remove", &path))?;
         }
     }
     Ok(())
-}
-
-/// Removes every set: the run starts from its first step.
-pub(crate) fn clear(dir: &RunDir) -> Result<(), Error> {
-    clean(dir)?;
-    sets(dir)?
-        .iter()
-        .try_for_each(|path| fs::remove_dir_all(path).map_err(Error::io("remove", path)))
-}
-
-fn write_set<M: LearnerModel>(
-    folder: &Path,
-    learner: &Learner<M>,
-    store: &EventStoreClient,
-    state: State,
-) -> Result<(), Error> {
-    // The optimizer of a `Learner` is private: only its checkpointer can read it. That one writes on
-    // three threads, which are joined when it is dropped and report to an interrupter of their own.
-    let report = Interrupter::new();
-    LearningCheckpointer::<M>::new(
-        writer(folder, MODEL, &report),
-        writer(folder, OPTIMIZER, &report),
-        writer(folder, SCHEDULE, &report),
-        Box::new(SaveNow),
-    )
-    .checkpoint(learner, state.step, store);
-    if let Some(error) = report.error() {
-        return Err(failed(folder, error));
-    }
-    let mut files = BTreeMap::new();
-    for name in [MODEL, OPTIMIZER, SCHEDULE] {
-        let path = folder.join(name);
-        let file = File::open(&path).map_err(Error::io("read", &path))?;
-        file.sync_all().map_err(Error::io("write", &path))?;
-        files.insert(
-            name.to_string(),
-            file.metadata().map_err(Error::io("read", &path))?.len(),
-        );
-    }
-    // Last, with its own sync: from here on the set is whole.
-    RunDir::new(folder).write_json(STATE, &Manifest { state, files })
-}
-
-fn writer<R: Checkpoint>(folder: &Path, name: &str, report: &Interrupter) -> AsyncCheckpointer<R> {
-    AsyncCheckpointer::new(SetFile(folder.join(name))).with_interrupter(report.clone())
-}
-
-/// One file of a set.
-struct SetFile(PathBuf);
-
-impl<R: Checkpoint> Checkpointer<R> for SetFile {
-    fn save(&self, _: usize, record: R) -> Result<(), CheckpointerError> {
-        record.save(self.0.clone())
-    }
-
-    fn delete(&self, _: usize) -> Result<(), CheckpointerError> {
-        fs::remove_file(&self.0).map_err(CheckpointerError::IOError)
-    }
-
-    fn restore(&self, _: usize) -> Result<R, CheckpointerError> {
-        R::load(self.0.clone())
-    }
-}
-
-/// When to save is our strategy's decision; asked, Burn saves.
-struct SaveNow;
-
-impl CheckpointingStrategy for SaveNow {
-    fn checkpointing(&mut self, _: usize, _: &EventStoreClient) -> Vec<CheckpointingAction> {
-        vec![CheckpointingAction::Save]
-    }
 }
 
 #[cfg(test)]

@@ -155,7 +155,9 @@ pub enum Error {
 
     /// A loss, a metric or a gradient that is no longer a number; nothing was updated with it.
     #[error(
-        "step {step}: {split} {name} is {value}; lower `learning_rate`, raise `warmup_steps`, or look at the data"
+        "step {step}: {split} {name} is {value}{}{}; lower `learning_rate`, raise `warmup_steps`, look at the data, or set `training.non_finite`",
+        reached(place),
+        listed(samples)
     )]
     NonFinite {
         /// The step that computed it.
@@ -166,6 +168,10 @@ pub enum Error {
         name: String,
         /// `NaN`, `inf`, `-inf`.
         value: f64,
+        /// The first parameter of the model that is broken or has a broken gradient.
+        place: Option<String>,
+        /// The samples it was computed from.
+        samples: Vec<String>,
     },
 
     /// Stopped on request; the state was saved.
@@ -180,6 +186,25 @@ pub enum Error {
     /// The backend failed, or Burn's own training loop did.
     #[error("{0}")]
     Backend(String),
+}
+
+fn reached(place: &Option<String>) -> String {
+    let place = place.as_ref();
+    place.map_or(String::new(), |place| format!(", first in {place}"))
+}
+
+/// The first few samples.
+fn listed(samples: &[String]) -> String {
+    const SHOWN: usize = 5;
+    match samples {
+        [] => String::new(),
+        few if few.len() <= SHOWN => format!(" (samples {})", few.join(", ")),
+        many => format!(
+            " (samples {} and {} more)",
+            many[..SHOWN].join(", "),
+            many.len() - SHOWN
+        ),
+    }
 }
 
 impl Error {
@@ -279,6 +304,8 @@ mod tests {
                     split: "train",
                     name: "loss".into(),
                     value: f64::NAN,
+                    place: None,
+                    samples: Vec::new(),
                 },
                 1,
             ),
@@ -303,6 +330,20 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "interrupted at step 12; continue with --resume --out runs/a"
+        );
+        let error = Error::NonFinite {
+            step: 7,
+            split: "train",
+            name: "loss".into(),
+            value: f64::NAN,
+            place: Some("the gradient of `head.weight`".into()),
+            samples: (0..7).map(|id| id.to_string()).collect(),
+        };
+        assert!(
+            error.to_string().starts_with(
+                "step 7: train loss is NaN, first in the gradient of `head.weight` (samples 0, 1, 2, 3, 4 and 2 more); lower"
+            ),
+            "{error}"
         );
         let error = Error::unknown("dataset", "zzz", ["easy-vqa", "cifar"]);
         assert_eq!(

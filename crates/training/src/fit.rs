@@ -1,10 +1,9 @@
 //! The one way to train a model.
 
-use crate::checkpoint::{self, State};
-use crate::optimizer::adamw;
-use crate::schedule::WarmupCosine;
+use crate::checkpoint::{self, CheckpointSet, State};
+use crate::optimizer::{adamw, group};
 use crate::silent::Silent;
-use crate::strategy::{End, StepStrategy};
+use crate::strategy::{Average, End, StepStrategy, lock};
 use crate::{Error, Observe, Run, seeds};
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
@@ -13,71 +12,13 @@ use burn::tensor::Tensor;
 use burn::train::{
     InferenceStep, Learner, LearnerModel, SupervisedTraining, TrainStep, TrainingStrategy,
 };
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-/// How to train: optimizer, schedule, and how often to look and to save.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct TrainingConfig {
-    /// Updates of the weights.
-    #[schemars(range(min = 1))]
-    pub steps: usize,
-    /// Highest learning rate, reached after warmup.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub learning_rate: f64,
-    /// Learning rate at the end of the cosine decay.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub min_learning_rate: f64,
-    /// Steps of linear warmup.
-    pub warmup_steps: usize,
-    /// Decoupled weight decay; biases, norms and embeddings have none.
-    #[schemars(range(min = 0.0))]
-    pub weight_decay: f64,
-    /// Decay of AdamW's mean of gradients.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub beta_1: f64,
-    /// Decay of AdamW's mean of squared gradients.
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub beta_2: f64,
-    /// Added to AdamW's denominator.
-    #[schemars(range(min = 0.0))]
-    pub epsilon: f64,
-    /// Largest L2 norm of all gradients together; 0 clips nothing.
-    #[schemars(range(min = 0.0))]
-    pub clip_norm: f64,
-    /// Steps between two passes over the validation split; 0 for one at the end.
-    pub evaluate_every: usize,
-    /// Steps between two checkpoints; 0 for one at the end.
-    pub checkpoint_every: usize,
-    /// How many of the newest checkpoints to keep.
-    #[schemars(range(min = 1))]
-    pub keep_checkpoints: usize,
-    /// Steps between two logged training values; 0 for the first and the last step only.
-    pub log_every: usize,
-}
+pub use config::TrainingConfig;
 
-impl TrainingConfig {
-    /// AdamW with the usual constants, 5% of warmup, ten validations, a checkpoint with each.
-    pub fn new(steps: usize, learning_rate: f64) -> Self {
-        Self {
-            steps,
-            learning_rate,
-            min_learning_rate: learning_rate / 100.0,
-            warmup_steps: steps / 20,
-            weight_decay: 0.05,
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-8,
-            clip_norm: 1.0,
-            evaluate_every: steps.div_ceil(10),
-            checkpoint_every: steps.div_ceil(10),
-            keep_checkpoints: 2,
-            log_every: 10,
-        }
-    }
-}
+mod config;
 
 /// What a training took, over all processes of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -102,22 +43,25 @@ impl Cost {
 /// A trained model and what the training took.
 #[derive(Clone, Debug)]
 pub struct Fitted<M> {
-    /// The model with its final weights, on the plain device.
+    /// The model with the weights to use, on the plain device: the last, their moving average, or those
+    /// of the best validation, as the configuration says.
     pub model: M,
     /// What that took.
     pub cost: Cost,
     /// Means of the last validation; empty when this process took no step.
     pub validation: BTreeMap<String, f64>,
+    /// Why training ended.
+    pub ended: String,
 }
 
 /// Trains `model` through Burn's `Learner`, or continues where the run stopped.
 ///
-/// In the training loader one item is one step: `num_items()` is the number of steps of the whole run,
-/// and `slice(a, b)` the steps after `a` up to `b`, for a resumed run. The validation loader is one pass.
-/// `steps_per_epoch` turns steps into epochs for people.
+/// In the training loader one item is one batch: `num_items()` is the number of batches of the whole
+/// run ([`TrainingConfig::batches`]), and `slice(a, b)` the batches after `a` up to `b`, for a resumed
+/// run. The validation loader is one pass. `steps_per_epoch` turns steps into epochs for people.
 ///
-/// Initial weights are drawn from (seed), dropout from (seed, step); with a loader that depends on
-/// (seed, step) alone, a resumed run ends with the weights of an uninterrupted one.
+/// Initial weights are drawn from (seed), dropout from (seed, batch); with a loader that depends on
+/// (seed, batch) alone, a resumed run ends with the weights of an uninterrupted one, bit for bit.
 ///
 /// # Errors
 ///
@@ -137,67 +81,35 @@ where
     <M as TrainStep>::Output: Observe,
     <M as InferenceStep>::Output: Observe,
 {
-    check(config, train.num_items())?;
-    let config_digest = run.record()?.config_digest;
-    checkpoint::clean(&run.dir)?;
-    let (set, skipped) = if run.resume {
-        checkpoint::newest(&run.dir)?
-    } else {
-        (None, Vec::new())
-    };
-    for line in &skipped {
-        run.dir.log(line)?;
-    }
-
-    let mut model = initialise(run, model);
+    config.check(train.num_items())?;
+    let set = newest(run)?;
+    let mut model = initialise(run, config, model)?;
     let parameters = model.num_params();
-    let (start, records) = match set {
-        None => {
-            checkpoint::clear(&run.dir)?;
-            run.dir.log(&format!(
-                "start: {parameters} parameters, {} steps",
-                train.num_items()
-            ))?;
-            let start = State {
-                step: 0,
-                samples: 0,
-                seconds: 0.0,
-                validated: true,
-                config_digest: config_digest.clone(),
-            };
-            (start, None)
-        }
+    let average = match &set {
         Some(set) => {
-            if set.state.config_digest != config_digest {
-                return Err(Error::Checkpoint {
-                    path: set.path().to_path_buf(),
-                    reason: "it was saved with another configuration".to_string(),
-                });
-            }
-            model = set.load_model(model)?;
-            let records = (set.optimizer()?, set.schedule()?);
-            run.dir.log(&format!("resume at step {}", set.state.step))?;
-            (set.state, Some(records))
+            model = set.weights(model)?;
+            set.average(model.valid())?
         }
+        None => None,
     };
-    let mut optimizer = adamw(config, &model, &run.device);
-    let mut schedule = ModuleLrScheduler::new(WarmupCosine::new(
-        config.learning_rate,
-        config.min_learning_rate,
-        config.warmup_steps,
-        config.steps,
-    ));
-    if let Some((moments, position)) = records {
-        optimizer = optimizer.load_record(moments);
-        schedule = schedule.load_record(position);
-    }
+    let average = (config.ema_decay > 0.0)
+        .then(|| Average::new(config.ema_decay, average.unwrap_or_else(|| model.valid())));
+    let learner = learner(config, run, model, set.as_ref())?;
+    let start = match set {
+        Some(set) => set.state,
+        None => State::new(run.record()?.config_digest),
+    };
+    run.dir.log(&match start.step {
+        0 => format!("start: {parameters} parameters, {} steps", config.steps),
+        step => format!("resume at step {step}"),
+    })?;
 
     let strategy = Arc::new(StepStrategy {
         run: run.clone(),
         config: config.clone(),
-        config_digest,
         steps_per_epoch,
         start,
+        average: Mutex::new(average),
         end: Mutex::new(None),
     });
     let result = SupervisedTraining::new(run.dir.path(), train, valid)
@@ -205,19 +117,10 @@ where
         .with_interrupter(run.interrupter.clone())
         .with_application_logger(None)
         .renderer(Box::new(Silent))
-        .launch(Learner::new(model, optimizer, schedule));
+        .launch(learner);
 
-    let end = strategy
-        .end
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    let End {
-        step,
-        samples,
-        seconds,
-        validation,
-    } = match (end, result.error) {
+    let end = lock(&strategy.end).take();
+    let End { state, validation } = match (end, result.error) {
         (Some(Err(error)), _) => {
             // Whether or not this can be logged, it is the error to report.
             run.dir.log(&format!("stopped: {error}")).ok();
@@ -231,43 +134,86 @@ where
         }
         (Some(Ok(end)), None) => end,
     };
-    run.dir.log(&format!("done: step {step}, {seconds:.1} s"))?;
+    let ended = state.ended.unwrap_or_default();
+    run.dir.log(&format!(
+        "done: step {}, {:.1} s; {ended}",
+        state.step, state.seconds
+    ))?;
     Ok(Fitted {
         model: result.model,
         cost: Cost {
             parameters,
-            steps: step,
-            samples,
-            seconds,
+            steps: state.step,
+            samples: state.samples,
+            seconds: state.seconds,
         },
         validation,
+        ended,
     })
 }
 
-/// What the ranges of single keys cannot say.
-fn check(config: &TrainingConfig, steps: usize) -> Result<(), Error> {
-    if config.min_learning_rate > config.learning_rate {
-        return Err(Error::Usage(format!(
-            "`min_learning_rate` ({}) is above `learning_rate` ({})",
-            config.min_learning_rate, config.learning_rate
-        )));
+/// Optimizer and schedule around `model`, fresh or from a checkpoint that `model` has its weights from.
+pub(crate) fn learner<M: LearnerModel>(
+    config: &TrainingConfig,
+    run: &Run,
+    model: M,
+    set: Option<&CheckpointSet>,
+) -> Result<Learner<M>, Error> {
+    let mut optimizer = adamw(config, &model, &run.device);
+    let mut schedule = ModuleLrScheduler::new(config.schedule());
+    if let Some(set) = set {
+        optimizer = optimizer.load_record(set.optimizer()?);
+        schedule = schedule.load_record(set.schedule()?);
     }
-    if steps != config.steps {
-        return Err(Error::Usage(format!(
-            "the training loader has {steps} steps, the configuration {}",
-            config.steps
-        )));
-    }
-    Ok(())
+    Ok(Learner::new(model, optimizer, schedule))
 }
 
-/// Draws the initial weights from the seed of the run and moves them to the training device.
-fn initialise<M: Module>(run: &Run, model: M) -> M {
+/// The checkpoint to go on at, if the run is to be resumed and has one.
+fn newest(run: &Run) -> Result<Option<CheckpointSet>, Error> {
+    checkpoint::clean(&run.dir)?;
+    if !run.resume {
+        return Ok(None);
+    }
+    let (set, skipped) = checkpoint::newest(&run.dir)?;
+    for line in &skipped {
+        eprintln!("{line}");
+        run.dir.log(line)?;
+    }
+    let refuse = |path: &std::path::Path, reason: &str| {
+        Err(Error::Checkpoint {
+            path: path.to_path_buf(),
+            reason: reason.to_string(),
+        })
+    };
+    match set {
+        Some(set) if set.state.config_digest != run.record()?.config_digest => refuse(
+            set.path(),
+            "it was saved with another configuration; start again with another --out",
+        ),
+        // Starting over would remove what may still be saved by hand.
+        None if !skipped.is_empty() => refuse(
+            &run.dir.checkpoints(),
+            "every checkpoint is damaged; remove this folder to start over, or choose another --out",
+        ),
+        set => Ok(set),
+    }
+}
+
+/// Draws the initial weights from the seed of the run, moves them to the training device, and freezes
+/// what is not to train.
+fn initialise<M: Module>(run: &Run, config: &TrainingConfig, model: M) -> Result<M, Error> {
     run.device.seed(seeds::derive(run.seed, seeds::INIT, 0));
     model.visit(&mut DrawAll);
-    match model.devices().iter().all(|device| device.is_autodiff()) {
+    let model = match model.devices().iter().all(|device| device.is_autodiff()) {
         true => model,
         false => model.train(),
+    };
+    match config.freeze.as_slice() {
+        [] => Ok(model),
+        parts => {
+            let group = group(&model, parts)?;
+            Ok(model.freeze_group(group))
+        }
     }
 }
 

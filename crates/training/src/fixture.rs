@@ -25,6 +25,7 @@ pub fn alone() -> MutexGuard<'static, ()> {
 pub struct Points {
     pub points: Tensor<2>,
     pub classes: Tensor<1, Int>,
+    pub ids: Vec<String>,
 }
 
 #[derive(Module, Debug)]
@@ -36,6 +37,14 @@ pub struct Classifier {
 }
 
 impl Classifier {
+    /// Without dropout.
+    pub fn sober(device: &Device) -> Self {
+        Self {
+            dropout: DropoutConfig::new(0.0).init(),
+            ..Self::new(device)
+        }
+    }
+
     pub fn new(device: &Device) -> Self {
         Self {
             hidden: LinearConfig::new(2, 8).init(device),
@@ -54,6 +63,7 @@ impl Classifier {
             loss,
             logits,
             targets: batch.classes,
+            ids: batch.ids,
         }
     }
 
@@ -91,8 +101,7 @@ impl TrainStep for Classifier {
     type Output = ClassificationOutput;
 
     fn step(&self, batch: Points) -> TrainOutput<ClassificationOutput> {
-        let output = self.classify(batch);
-        TrainOutput::new(self, output.loss.backward(), output)
+        self.classify(batch).backward(self)
     }
 }
 
@@ -105,13 +114,13 @@ impl InferenceStep for Classifier {
     }
 }
 
-/// One batch a step, a function of the step alone. `poison` makes the points of one step infinite;
+/// One batch a step, a function of the step alone. `poison` makes the points of some steps infinite;
 /// `stop` asks for a stop while the batch of one step is being made.
 #[derive(Clone)]
 pub struct Steps {
     pub range: Range<usize>,
     pub device: Device,
-    pub poison: Option<usize>,
+    pub poison: Vec<usize>,
     pub stop: Option<(usize, Interrupter)>,
 }
 
@@ -120,12 +129,12 @@ impl Steps {
         Self {
             range: 0..count,
             device: Device::flex(),
-            poison: None,
+            poison: Vec::new(),
             stop: None,
         }
     }
 
-    fn batch(&self, step: usize) -> Points {
+    pub fn batch(&self, step: usize) -> Points {
         if let Some((at, interrupter)) = &self.stop
             && *at == step
         {
@@ -139,12 +148,15 @@ impl Steps {
             .chunks(2)
             .map(|point| i64::from(point[0] + 0.5 * point[1] > 0.1))
             .collect();
-        if self.poison == Some(step) {
+        if self.poison.contains(&step) {
             points[0] = f32::INFINITY;
         }
         Points {
             points: Tensor::from_data(TensorData::new(points, [SAMPLES, 2]), &self.device),
             classes: Tensor::from_data(TensorData::new(classes, [SAMPLES]), &self.device),
+            ids: (0..SAMPLES)
+                .map(|point| format!("batch {step}, point {point}"))
+                .collect(),
         }
     }
 }
@@ -209,8 +221,9 @@ pub fn run(folder: &Path, resume: bool) -> Run {
         resume,
         data: String::new(),
         quiet: true,
+        profile: false,
     };
-    run.start(&record(&run)).unwrap();
+    drop(run.start(&record(&run)).unwrap());
     run
 }
 

@@ -11,12 +11,14 @@
 //! | [`recipe`] | what a recipe is, and its erased form |
 //! | [`run`] | one run: device, seed, directory; `run.json` |
 //! | [`run_dir`] | files that are written whole or not at all |
-//! | [`optimizer`] | AdamW, what decays, global-norm clipping |
-//! | [`schedule`] | linear warmup, cosine, floor |
+//! | [`optimizer`] | AdamW, what decays, which layers learn more slowly |
+//! | [`gradients`] | of all parameters together: norm, clipping, mean over batches |
+//! | [`schedule`] | linear warmup, then one of four decays |
 //! | [`mod@fit`] | the one way to train a model |
 //! | [`checkpoint`] | sets of model, optimizer, schedule and state |
 //! | [`observe`] | what a step tells the log |
 //! | [`metrics`] | `metrics.jsonl` |
+//! | [`profile`] | where the time goes |
 //! | [`progress`] | the bar on a terminal, lines elsewhere |
 //! | [`signals`] | Ctrl-C saves and leaves |
 
@@ -29,9 +31,11 @@ mod error;
 pub mod fit;
 #[cfg(test)]
 mod fixture;
+pub mod gradients;
 pub mod metrics;
 pub mod observe;
 pub mod optimizer;
+pub mod profile;
 pub mod progress;
 pub mod recipe;
 pub mod run;
@@ -40,7 +44,7 @@ pub mod schedule;
 pub mod seeds;
 pub mod signals;
 mod silent;
-mod strategy;
+pub mod strategy;
 mod suggest;
 
 pub use crucible_evaluation::accuracy::Prediction;

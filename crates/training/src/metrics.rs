@@ -1,7 +1,7 @@
 //! `metrics.jsonl`: one value a line, at full precision.
 
 use crate::checkpoint::State;
-use crate::{Error, Observe, RunDir, Scalar, run_dir};
+use crate::{Error, RunDir, Scalar, run_dir};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -56,9 +56,9 @@ impl MetricsLog {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             result => result.map_err(Error::io("read", &path))?,
         };
-        let precedes = |line: MetricLine| {
-            line.step < state.step
-                || line.step == state.step && (line.split == TRAIN || state.validated)
+        let precedes = |line: MetricLine| match line.split == TRAIN {
+            true => line.step <= state.step,
+            false => line.step <= state.looked,
         };
         let stays = |line: &&[u8]| serde_json::from_slice(line).is_ok_and(precedes);
         // The text of a line stays as it is: reading a number and writing it again may change it.
@@ -113,8 +113,8 @@ pub struct Means {
 
 impl Means {
     /// Adds what one batch observed.
-    pub fn add(&mut self, output: &impl Observe) {
-        for Scalar { name, sum, weight } in output.observe() {
+    pub fn add(&mut self, observed: &[Scalar]) {
+        for Scalar { name, sum, weight } in observed {
             let entry = self.sums.entry(name).or_default();
             entry.0 += sum;
             entry.1 += weight;

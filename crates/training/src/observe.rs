@@ -1,7 +1,9 @@
 //! What one step tells the log and the progress bar.
 
+use crate::profile;
+use burn::module::Module;
 use burn::tensor::{ExecutionError, Int, Tensor};
-use burn::train::ItemLazy;
+use burn::train::{ItemLazy, TrainOutput};
 
 /// A value measured on one batch, as the sum over what it was measured on, so that batches of any
 /// size add up to an exact mean.
@@ -38,6 +40,11 @@ pub trait Observe {
     /// It reads from the device, and is called once a step: reading two scalars costs far less than the
     /// step, and lets a loss that is no longer a number be caught before it reaches the weights.
     fn observe(&self) -> Vec<Scalar>;
+
+    /// What names the samples of this batch in messages and predictions; none where nothing does.
+    fn ids(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// The output of any model that classifies: loss and accuracy.
@@ -49,6 +56,15 @@ pub struct ClassificationOutput {
     pub logits: Tensor<2>,
     /// Index of the right class, `[samples]`.
     pub targets: Tensor<1, Int>,
+    /// What names the samples, in their order.
+    pub ids: Vec<String>,
+}
+
+impl ClassificationOutput {
+    /// Adds the gradients of the loss: what a training step returns.
+    pub fn backward<M: Module>(self, model: &M) -> TrainOutput<Self> {
+        TrainOutput::new(model, profile::backward(&self.loss), self)
+    }
 }
 
 impl ItemLazy for ClassificationOutput {
@@ -58,6 +74,7 @@ impl ItemLazy for ClassificationOutput {
             loss: self.loss.without_autodiff(),
             logits: self.logits.without_autodiff(),
             targets: self.targets.without_autodiff(),
+            ids: self.ids,
         })
     }
 }
@@ -86,6 +103,10 @@ impl Observe for ClassificationOutput {
             },
         ]
     }
+
+    fn ids(&self) -> &[String] {
+        &self.ids
+    }
 }
 
 #[cfg(test)]
@@ -102,6 +123,7 @@ mod tests {
             loss: Tensor::from_data([loss], &device),
             logits: Tensor::from_data(burn::tensor::TensorData::new(logits, [samples, 2]), &device),
             targets: Tensor::from_data(burn::tensor::TensorData::new(targets, [samples]), &device),
+            ids: Vec::new(),
         }
     }
 
@@ -127,8 +149,8 @@ mod tests {
             }
         );
         let mut means = Means::default();
-        means.add(&first);
-        means.add(&second);
+        means.add(&first.observe());
+        means.add(&second.observe());
         assert_eq!(means.means()["loss"], 2.0);
         assert_eq!(means.means()["accuracy"], 0.75);
     }

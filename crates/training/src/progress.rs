@@ -86,9 +86,14 @@ impl Progress {
         }
     }
 
-    /// Shows what a validation found, on a line that stays, above the bar if there is one.
+    /// Shows what a validation found.
     pub(crate) fn validated(&mut self, text: &str, took: Duration) {
         self.validation += took;
+        self.say(text);
+    }
+
+    /// Shows a line that stays, above the bar if there is one.
+    pub(crate) fn say(&self, text: &str) {
         match &self.view {
             View::Quiet => {}
             View::Bar(bar) => bar.println(text),

@@ -1,6 +1,7 @@
 //! One run: where it writes, what it draws its numbers from, where it computes.
 
-use crate::{Error, RunDir, run_dir};
+use crate::run_dir::Lock;
+use crate::{Error, RunDir, TrainingConfig, run_dir};
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use serde::{Deserialize, Serialize};
@@ -141,21 +142,29 @@ pub struct Run {
     pub data: String,
     /// Whether to print no progress.
     pub quiet: bool,
+    /// Whether to say at the end where the time went.
+    pub profile: bool,
 }
 
 impl Run {
     /// The device with gradients.
-    pub fn training_device(&self) -> Device {
-        self.device.clone().autodiff()
+    pub fn training_device(&self, config: &TrainingConfig) -> Device {
+        let device = self.device.clone().autodiff();
+        match config.gradient_checkpointing {
+            true => device.gradient_checkpointing(),
+            false => device,
+        }
     }
 
-    /// Writes `run.json`, or, to resume, makes sure that it is the run that was started here.
+    /// Writes `run.json`, or, to resume, makes sure that it is the run that was started here. The
+    /// directory is this process's until the lock is dropped.
     ///
     /// # Errors
     ///
-    /// [`Error::Run`] when the directory already holds a run and this is no resume, or when the run
-    /// to resume differs, with every key that does.
-    pub fn start(&self, record: &RunRecord) -> Result<(), Error> {
+    /// [`Error::Run`] when another process is at work here, when the directory already holds a run and
+    /// this is no resume, or when the run to resume differs, with every key that does.
+    pub fn start(&self, record: &RunRecord) -> Result<Lock, Error> {
+        let lock = self.dir.lock()?;
         let refuse = |reason: String| {
             Err(Error::Run {
                 path: self.dir.path().to_path_buf(),
@@ -164,13 +173,14 @@ impl Run {
         };
         if !self.dir.is_run() {
             self.dir.remove(run_dir::RESULT)?;
-            return self.dir.write_json(run_dir::RUN, record);
+            self.dir.write_json(run_dir::RUN, record)?;
+            return Ok(lock);
         }
         if !self.resume {
             return refuse("this directory already holds a run; continue it with --resume or choose another --out".into());
         }
         match self.record()?.differences(record).as_slice() {
-            [] => Ok(()),
+            [] => Ok(lock),
             lines => refuse(format!(
                 "cannot resume a different run: {}",
                 lines.join("; ")

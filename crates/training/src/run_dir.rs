@@ -9,14 +9,16 @@
 //!   result.json                  written last: a run that has it is finished
 //!   report.html
 //!   run.log                      grows
+//!   lock                         held by the process that trains
 //! ```
 
 use crate::Error;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Name of the file that makes a directory a run.
 pub const RUN: &str = "run.json";
@@ -30,6 +32,8 @@ pub const METRICS: &str = "metrics.jsonl";
 pub const REPORT: &str = "report.html";
 const CHECKPOINTS: &str = "checkpoints";
 const LOG: &str = "run.log";
+/// Name of the file that the process at work holds locked.
+pub const LOCK: &str = "lock";
 
 /// The directory of one run. Cheap to clone; holds no open file.
 #[derive(Clone, Debug)]
@@ -166,6 +170,40 @@ impl RunDir {
         }
     }
 
+    /// Makes the directory this process's until the lock is dropped or the process dies.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Run`] with the number of the process that has it.
+    pub fn lock(&self) -> Result<Lock, Error> {
+        let path = self.file(LOCK);
+        fs::create_dir_all(&self.path).map_err(Error::io("create", &self.path))?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(Error::io("write", &path))?;
+        match file.try_lock() {
+            Ok(()) => {
+                let number = std::process::id().to_string();
+                file.set_len(0)
+                    .and_then(|()| file.write_all(number.as_bytes()))
+                    .map_err(Error::io("write", &path))?;
+                Ok(Lock { _file: file })
+            }
+            Err(TryLockError::WouldBlock) => Err(Error::Run {
+                path: self.path.clone(),
+                reason: format!(
+                    "process {} is training here; wait for it, stop it, or choose another --out",
+                    holder(&mut file)
+                ),
+            }),
+            Err(TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
+        }
+    }
+
     /// Appends one line to `run.log`.
     ///
     /// # Errors
@@ -189,6 +227,29 @@ impl RunDir {
             path: self.path.clone(),
             reason: format!("{name}: {error}"),
         }
+    }
+}
+
+/// The right to write into a run directory. The system takes it back when the process ends, however it does.
+#[must_use]
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// The number of the process that has the lock; it writes it right after it has taken it.
+fn holder(file: &mut File) -> String {
+    let deadline = Instant::now() + Duration::from_millis(500);
+    let mut text = String::new();
+    while text.is_empty() && Instant::now() < deadline {
+        // Whatever cannot be read, the directory is taken.
+        file.rewind().ok();
+        file.read_to_string(&mut text).ok();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    match text.is_empty() {
+        true => "of another name".to_string(),
+        false => text,
     }
 }
 
@@ -247,6 +308,20 @@ mod tests {
         fs::write(dir.file("plain"), b"x").unwrap();
         let mode = |name| fs::metadata(dir.file(name)).unwrap().permissions().mode();
         assert_eq!(mode("report.html"), mode("plain"));
+    }
+
+    /// In one process, too: the lock is the open file's.
+    #[test]
+    fn a_directory_has_one_holder_and_the_lock_dies_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = RunDir::new(folder.path().join("run"));
+        let first = dir.lock().unwrap();
+        let error = dir.lock().unwrap_err();
+        let number = format!("process {} is training here", std::process::id());
+        assert!(error.to_string().contains(&number), "{error}");
+        assert_eq!(error.exit_code(), 2);
+        drop(first);
+        dir.lock().map(drop).unwrap();
     }
 
     #[test]

@@ -104,7 +104,7 @@ proptest! {
 
     #[test]
     fn slices_workers_and_prefetch_change_nothing(
-        len in 1usize..40, batch_size in 1usize..10, workers in 1usize..5, prefetch in 1usize..4,
+        len in 1usize..40, batch_size in 1usize..10, workers in 0usize..5, prefetch in 1usize..4,
         cuts in prop::collection::vec(0usize..25, 2), seed: u64,
     ) {
         let steps = 20;
@@ -123,7 +123,7 @@ proptest! {
 
     #[test]
     fn evaluation_visits_every_sample_once_in_order(
-        len in 1usize..60, batch_size in 1usize..20, workers in 1usize..5, start in 0usize..70, end in 0usize..70,
+        len in 1usize..60, batch_size in 1usize..20, workers in 0usize..5, start in 0usize..70, end in 0usize..70,
     ) {
         let samples = numbers(len);
         let loader = EvalLoader::new(samples, Arc::<Record>::default(), &config(batch_size, workers, 2), &Device::flex())
@@ -209,7 +209,7 @@ fn progress_counts_steps_or_samples() {
     );
     batches.next();
     assert_eq!(batches.progress().items_processed, 1);
-    assert_eq!(loader.steps_per_epoch(), 2.5);
+    assert_eq!(loader.batches_per_epoch(), 2.5);
     let loader = EvalLoader::new(
         numbers(10),
         Arc::<Record>::default(),
@@ -334,7 +334,7 @@ fn an_iterator_dropped_early_stops_its_workers() {
 #[test]
 fn senseless_loaders_are_refused() {
     let device = Device::flex();
-    for config in [config(0, 1, 1), config(1, 0, 1), config(1, 1, 0)] {
+    for config in [config(0, 1, 1), config(1, 1, 0)] {
         let loader = TrainLoader::new(numbers(3), Arc::<Record>::default(), &config, 0, 1, &device);
         assert!(matches!(loader.err(), Some(DataError::Setting { .. })));
     }
@@ -346,5 +346,3 @@ fn senseless_loaders_are_refused() {
     );
     assert!(matches!(loader.err(), Some(DataError::Setting { .. })));
 }
-
-// Batches of questions.

@@ -86,6 +86,7 @@ impl Classifier {
             loss,
             logits,
             targets: batch.labels,
+            ids: batch.ids,
         }
     }
 }
@@ -95,8 +96,7 @@ impl TrainStep for Classifier {
     type Output = ClassificationOutput;
 
     fn step(&self, batch: ImageBatch) -> TrainOutput<ClassificationOutput> {
-        let output = self.classify(batch, self.label_smoothing);
-        TrainOutput::new(self, output.loss.backward(), output)
+        self.classify(batch, self.label_smoothing).backward(self)
     }
 }
 
@@ -136,7 +136,7 @@ impl Recipe for Classification {
         run.record_data(&data.digest)?;
         run.dir.write_json(CLASSES, &data.labels)?;
         let collate = collate(config)?;
-        let model = config.init(data.labels.len(), &run.training_device());
+        let model = config.init(data.labels.len(), &run.training_device(&config.training));
         let (training, loader) = (&config.training, &config.loader);
         classifier::train(run, training, loader, collate, &data, model)
     }

@@ -7,31 +7,11 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn::train::{InferenceStep, LearnerModel, TrainStep};
-use crucible_datasets::{
-    Collate, Data, EvalLoader, ImageBatch, LoaderConfig, Split, TrainLoader, VqaBatch,
-};
+use crucible_datasets::{Collate, Data, EvalLoader, LoaderConfig, Split, TrainLoader};
 use crucible_training::metrics::Means;
 use crucible_training::{
-    ClassificationOutput, Cost, Error, Outcome, Prediction, Run, TrainingConfig, fit,
+    ClassificationOutput, Cost, Error, Observe, Outcome, Prediction, Run, TrainingConfig, fit,
 };
-
-/// A batch that names what its targets belong to.
-pub trait Items {
-    /// In the order of the targets.
-    fn ids(&self) -> Vec<String>;
-}
-
-impl Items for VqaBatch {
-    fn ids(&self) -> Vec<String> {
-        self.ids.clone()
-    }
-}
-
-impl Items for ImageBatch {
-    fn ids(&self) -> Vec<String> {
-        self.ids.clone()
-    }
-}
 
 /// Trains on the training split and scores on the test split.
 pub fn train<M, C>(
@@ -43,7 +23,7 @@ pub fn train<M, C>(
     model: M,
 ) -> Result<Outcome, Error>
 where
-    C: Collate<Batch: Items>,
+    C: Collate,
     M: LearnerModel
         + TrainStep<Input = C::Batch, Output = ClassificationOutput>
         + InferenceStep<Input = C::Batch, Output = ClassificationOutput>,
@@ -55,11 +35,11 @@ where
         collate.clone(),
         loader,
         run.seed,
-        config.steps,
+        config.batches(),
         &run.device,
     );
     let train = train.map_err(Error::data)?;
-    let epoch = train.steps_per_epoch();
+    let epoch = train.batches_per_epoch() / config.accumulate as f64;
     let valid = EvalLoader::new(samples(Split::Valid)?, collate.clone(), loader, &run.device);
     let valid = Arc::new(valid.map_err(Error::data)?);
     let fitted = fit(run, config, model, Arc::new(train), valid, epoch)?;
@@ -80,7 +60,7 @@ pub fn score<M, C>(
     model: &M,
 ) -> Result<Outcome, Error>
 where
-    C: Collate<Batch: Items>,
+    C: Collate,
     M: Module + InferenceStep<Input = C::Batch, Output = ClassificationOutput>,
 {
     let samples = data.samples(split).map_err(Error::data)?;
@@ -89,12 +69,11 @@ where
     let mut predictions = Vec::new();
     for batch in loader.iter() {
         let batch = batch.map_err(Error::data)?;
-        let ids = batch.ids();
         let output = model.step(batch);
-        means.add(&output);
+        means.add(&output.observe());
         let targets: Vec<i64> = output.targets.into_data().iter().collect();
         let rows = probabilities(output.logits);
-        for ((id, target), row) in ids.into_iter().zip(targets).zip(rows) {
+        for ((id, target), row) in output.ids.into_iter().zip(targets).zip(rows) {
             let (best, score) = likeliest(&row);
             predictions.push(Prediction {
                 id,

@@ -117,7 +117,7 @@ impl Recipe for Vqa {
         let data = open_vqa(data_name("", run, &config.data)).map_err(Error::data)?;
         run.record_data(&data.digest)?;
         let task = Task::prepare(config, run, &data)?;
-        let model = task.init(config, &run.training_device());
+        let model = task.init(config, &run.training_device(&config.training));
         let (training, loader) = (&config.training, &config.loader);
         classifier::train(run, training, loader, task.collate, &data, model)
     }

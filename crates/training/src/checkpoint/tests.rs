@@ -3,6 +3,8 @@ use crate::fixture::{Classifier, Steps, alone, config, run};
 use crate::{Run, fit};
 use std::sync::Arc;
 
+mod damage;
+
 fn trained(steps: usize, keep: usize) -> (tempfile::TempDir, Run) {
     let folder = tempfile::tempdir().unwrap();
     let run = run(folder.path(), false);
@@ -56,7 +58,7 @@ fn a_set_that_is_not_whole_is_skipped_and_named() {
         ),
         (
             &|set: &Path| {
-                File::options()
+                fs::File::options()
                     .write(true)
                     .open(set.join(MODEL))
                     .unwrap()
@@ -72,6 +74,10 @@ fn a_set_that_is_not_whole_is_skipped_and_named() {
         (
             &|set: &Path| fs::write(set.join(STATE), b"{\"sta").unwrap(),
             STATE,
+        ),
+        (
+            &|set: &Path| fs::remove_file(set.join(COMPLETE)).unwrap(),
+            COMPLETE,
         ),
     ] {
         let copy = run.dir.checkpoints().join("step-00000031");
@@ -95,7 +101,7 @@ fn a_set_that_is_not_whole_is_skipped_and_named() {
 fn what_a_kill_left_unfinished_is_not_a_set_and_goes() {
     let _turn = alone();
     let (_folder, run) = trained(10, 1);
-    let litter = run.dir.checkpoints().join(".step-x1y2");
+    let litter = run.dir.checkpoints().join(".step-00000020");
     fs::create_dir_all(&litter).unwrap();
     fs::write(litter.join(MODEL), b"half").unwrap();
     assert_eq!(newest(&run.dir).unwrap().0.unwrap().state.step, 10);

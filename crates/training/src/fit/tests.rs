@@ -1,8 +1,11 @@
 use super::*;
 use crate::fixture::{Classifier, SAMPLES, Steps, alone, config, record, run};
 use crate::metrics::{self, MetricLine};
-use std::collections::BTreeSet;
 use std::path::Path;
+
+mod guards;
+mod options;
+mod resume;
 
 const STEPS: usize = 40;
 
@@ -64,7 +67,7 @@ fn it_learns_and_logs_what_it_saw() {
     let losses = values(&lines, "valid", "loss");
     assert_eq!(losses[3..], [fitted.validation["loss"]]);
     let config = config(STEPS);
-    let schedule = WarmupCosine::new(config.learning_rate, config.min_learning_rate, 5, STEPS);
+    let schedule = config.schedule();
     let rates: Vec<f64> = (1..=STEPS).map(|step| schedule.rate(step)).collect();
     assert_eq!(values(&lines, "train", "learning_rate"), rates);
     assert!(
@@ -77,32 +80,13 @@ fn it_learns_and_logs_what_it_saw() {
 }
 
 #[test]
-fn samples_are_counted_and_time_goes_on_where_it_stopped() {
-    let _turn = alone();
-    let folder = tempfile::tempdir().unwrap();
-    let loader = Steps {
-        poison: Some(25),
-        ..Steps::new(STEPS)
-    };
-    train(&run(folder.path(), false), loader).unwrap_err();
-    let resumed = train(&run(folder.path(), true), Steps::new(STEPS)).unwrap();
-    assert_eq!(resumed.cost.samples, (STEPS * SAMPLES) as u64);
-    let lines = metrics::read(&crate::RunDir::new(folder.path())).unwrap();
-    let seconds = values(&lines, "train", metrics::SECONDS);
-    assert_eq!(seconds.len(), STEPS);
-    assert!(seconds.is_sorted() && seconds[0] > 0.0, "{seconds:?}");
-    assert!(seconds[STEPS - 1] <= resumed.cost.seconds);
-    assert_eq!(values(&lines, "valid", metrics::SECONDS).len(), STEPS / 10);
-}
-
-#[test]
 fn validation_is_the_mean_over_samples_without_dropout() {
     let _turn = alone();
     let (_folder, fitted) = uninterrupted();
     let valid = Steps::new(3);
     let mut means = metrics::Means::default();
     for batch in valid.iter() {
-        means.add(&fitted.model.classify(batch.unwrap()));
+        means.add(&fitted.model.classify(batch.unwrap()).observe());
     }
     assert_eq!(means.means(), fitted.validation);
     assert_eq!(SAMPLES * 3, 24);
@@ -126,7 +110,7 @@ fn a_model_on_either_device_starts_alike() {
     let _turn = alone();
     let folder = tempfile::tempdir().unwrap();
     let run = run(folder.path(), false);
-    let model = Classifier::new(&run.training_device());
+    let model = Classifier::new(&run.training_device(&config(STEPS)));
     let fitted = fit(
         &run,
         &config(STEPS),
@@ -137,175 +121,6 @@ fn a_model_on_either_device_starts_alike() {
     )
     .unwrap();
     assert_eq!(fitted.model.weights(), uninterrupted().1.model.weights());
-}
-
-/// The heart of the matter: at any step, with dropout on.
-#[test]
-fn an_interrupted_run_ends_with_the_weights_of_one_that_never_stopped() {
-    let _turn = alone();
-    let (whole_folder, whole) = uninterrupted();
-    for stop in [0, 1, 9, 10, 23, STEPS - 1] {
-        let folder = tempfile::tempdir().unwrap();
-        let first = run(folder.path(), false);
-        // The batch of `stop` still trains; the stop is seen before the next one.
-        let loader = Steps {
-            stop: Some((stop, first.interrupter.clone())),
-            ..Steps::new(STEPS)
-        };
-        let error = match train(&first, loader) {
-            Err(error) => error,
-            // Nothing is left to interrupt after the last step but its validation.
-            Ok(_) => panic!("not interrupted at {stop}"),
-        };
-        assert!(
-            matches!(error, Error::Interrupted { step, .. } if step == stop + 1),
-            "{error}"
-        );
-        assert_eq!(error.exit_code(), 130);
-
-        let second = run(folder.path(), true);
-        let resumed = train(&second, Steps::new(STEPS)).unwrap();
-        assert_eq!(
-            resumed.model.weights(),
-            whole.model.weights(),
-            "stopped at {stop}"
-        );
-        assert_eq!(
-            lines(folder.path()),
-            lines(whole_folder.path()),
-            "stopped at {stop}"
-        );
-        assert_eq!(resumed.validation, whole.validation);
-    }
-}
-
-#[test]
-fn a_validation_that_was_interrupted_is_made_up_for() {
-    let _turn = alone();
-    let (whole_folder, whole) = uninterrupted();
-    let folder = tempfile::tempdir().unwrap();
-    let first = run(folder.path(), false);
-    let valid = Steps {
-        stop: Some((1, first.interrupter.clone())),
-        ..Steps::new(3)
-    };
-    let model = Classifier::new(&first.device);
-    let train_loader = Arc::new(Steps::new(STEPS));
-    let error = fit(
-        &first,
-        &config(STEPS),
-        model,
-        train_loader,
-        Arc::new(valid),
-        16.0,
-    )
-    .unwrap_err();
-    assert!(
-        matches!(error, Error::Interrupted { step: 10, .. }),
-        "{error}"
-    );
-    assert!(values(&lines(folder.path()), "valid", "loss").is_empty());
-    // The process that makes up for it dies before its next checkpoint; another one follows.
-    let dies = Steps {
-        poison: Some(13),
-        ..Steps::new(STEPS)
-    };
-    train(&run(folder.path(), true), dies).unwrap_err();
-    assert_eq!(values(&lines(folder.path()), "valid", "loss").len(), 1);
-    let resumed = train(&run(folder.path(), true), Steps::new(STEPS)).unwrap();
-    assert_eq!(resumed.model.weights(), whole.model.weights());
-    assert_eq!(lines(folder.path()), lines(whole_folder.path()));
-}
-
-#[test]
-fn what_a_killed_process_logged_after_its_checkpoint_is_not_kept_twice() {
-    let _turn = alone();
-    let (whole_folder, whole) = uninterrupted();
-    let folder = tempfile::tempdir().unwrap();
-    let killed = run(folder.path(), false);
-    // An error at step 26 ends the process without a checkpoint: the newest is that of step 20.
-    let loader = Steps {
-        poison: Some(25),
-        ..Steps::new(STEPS)
-    };
-    assert!(matches!(
-        train(&killed, loader),
-        Err(Error::NonFinite {
-            step: 26,
-            split: "train",
-            ..
-        })
-    ));
-    // A line torn by the kill.
-    use std::io::Write;
-    let path = killed.dir.file(crate::run_dir::METRICS);
-    std::fs::OpenOptions::new()
-        .append(true)
-        .open(&path)
-        .unwrap()
-        .write_all(b"{\"step\":26,\"ep")
-        .unwrap();
-    let resumed = train(&run(folder.path(), true), Steps::new(STEPS)).unwrap();
-    assert_eq!(resumed.model.weights(), whole.model.weights());
-    let lines = lines(folder.path());
-    let unique: BTreeSet<_> = lines
-        .iter()
-        .map(|line| (line.step, &line.split, &line.name))
-        .collect();
-    assert_eq!(unique.len(), lines.len());
-    assert_eq!(lines, self::lines(whole_folder.path()));
-}
-
-#[test]
-fn resuming_a_finished_run_takes_no_step() {
-    let _turn = alone();
-    let (folder, whole) = uninterrupted();
-    let again = train(&run(folder.path(), true), Steps::new(STEPS)).unwrap();
-    assert_eq!(again.cost.steps, STEPS);
-    assert_eq!(again.model.weights(), whole.model.weights());
-    assert_eq!(again.cost.samples, whole.cost.samples);
-    let lines = metrics::read(&crate::RunDir::new(folder.path())).unwrap();
-    let logged = values(&lines, "valid", metrics::SECONDS);
-    assert!(again.cost.seconds >= logged[logged.len() - 1]);
-}
-
-#[test]
-fn resuming_nothing_starts() {
-    let _turn = alone();
-    let folder = tempfile::tempdir().unwrap();
-    let fitted = train(&run(folder.path(), true), Steps::new(STEPS)).unwrap();
-    assert_eq!(fitted.model.weights(), uninterrupted().1.model.weights());
-}
-
-#[test]
-fn a_broken_number_stops_before_it_reaches_the_weights() {
-    let _turn = alone();
-    let folder = tempfile::tempdir().unwrap();
-    let run = run(folder.path(), false);
-    let error = train(
-        &run,
-        Steps {
-            poison: Some(10),
-            ..Steps::new(STEPS)
-        },
-    )
-    .unwrap_err();
-    assert!(
-        matches!(&error, Error::NonFinite { step: 11, .. }),
-        "{error}"
-    );
-    assert_eq!(error.exit_code(), 1);
-    let (set, _) = checkpoint::newest(&run.dir).unwrap();
-    let model = set
-        .unwrap()
-        .load_model(Classifier::new(&run.device))
-        .unwrap();
-    assert!(
-        model
-            .weights()
-            .into_iter()
-            .all(|bits| f32::from_bits(bits).is_finite())
-    );
 }
 
 #[test]
@@ -320,7 +135,9 @@ fn a_configuration_that_contradicts_itself_or_the_loader_is_refused() {
     };
     let error = attempt(config(STEPS + 1));
     assert!(
-        error.to_string().contains("40 steps, the configuration 41"),
+        error
+            .to_string()
+            .contains("40 batches, the configuration 41 steps of 1"),
         "{error}"
     );
     let error = attempt(TrainingConfig {
@@ -332,15 +149,6 @@ fn a_configuration_that_contradicts_itself_or_the_loader_is_refused() {
         "{error}"
     );
     assert_eq!(error.exit_code(), 2);
-}
-
-#[test]
-fn an_untrained_run_cannot_be_evaluated() {
-    let _turn = alone();
-    let folder = tempfile::tempdir().unwrap();
-    let run = run(folder.path(), false);
-    let error = checkpoint::load_newest(&run.dir, Classifier::new(&run.device)).unwrap_err();
-    assert!(error.to_string().contains("no whole checkpoint"), "{error}");
 }
 
 #[test]
@@ -369,7 +177,7 @@ fn a_loader_that_ends_early_is_an_error() {
     }
     let folder = tempfile::tempdir().unwrap();
     let run = run(folder.path(), false);
-    let device = run.training_device();
+    let device = run.training_device(&config(STEPS));
     let loader = Short(Steps {
         device: device.clone(),
         ..Steps::new(12)
@@ -387,23 +195,5 @@ fn a_loader_that_ends_early_is_an_error() {
             .unwrap_err()
             .to_string()
             .contains("ended after step 12 of 40")
-    );
-}
-
-#[test]
-fn a_checkpoint_of_another_configuration_is_refused() {
-    let _turn = alone();
-    let (folder, _) = uninterrupted();
-    let mut run = run(folder.path(), true);
-    run.resume = false;
-    // Someone edits run.json.
-    let mut changed = record(&run);
-    changed.config_digest = "00".to_string();
-    run.dir.write_json(crate::run_dir::RUN, &changed).unwrap();
-    run.resume = true;
-    let error = train(&run, Steps::new(STEPS)).unwrap_err();
-    assert!(
-        error.to_string().contains("another configuration"),
-        "{error}"
     );
 }

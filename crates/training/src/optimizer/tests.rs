@@ -1,7 +1,8 @@
 use super::*;
 use crate::fixture::{Classifier, alone, config};
-use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
-use burn::tensor::TensorData;
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::GradientsParams;
+use burn::tensor::{Tensor, TensorData};
 
 fn linear(device: &Device) -> Linear {
     LinearConfig::new(2, 2).init(device)
@@ -17,81 +18,6 @@ fn grads(model: &Linear, weight: [[f32; 2]; 2], bias: [f32; 2]) -> GradientsPara
         Tensor::<1>::from_data(bias, &device),
     );
     grads
-}
-
-fn read(model: &Linear, grads: &GradientsParams) -> Vec<f32> {
-    let mut values = grads
-        .get::<2>(model.weight.id)
-        .unwrap()
-        .into_data()
-        .try_to_vec::<f32>()
-        .unwrap();
-    values.extend(
-        grads
-            .get::<1>(model.bias.as_ref().unwrap().id)
-            .unwrap()
-            .into_data()
-            .try_to_vec::<f32>()
-            .unwrap(),
-    );
-    values
-}
-
-#[test]
-fn the_norm_is_of_all_gradients_together() {
-    let _turn = alone();
-    let model = linear(&Device::flex());
-    let grads = grads(&model, [[1.0, -2.0], [2.0, 4.0]], [0.0, 12.0]);
-    // 1 + 4 + 4 + 16 + 144 = 169.
-    assert_eq!(global_norm(&model, &grads), 13.0);
-    assert_eq!(global_norm(&model, &GradientsParams::new()), 0.0);
-}
-
-#[test]
-fn clipping_scales_every_gradient_by_one_factor() {
-    let _turn = alone();
-    let model = linear(&Device::flex());
-    let weight = [[1.0, -2.0], [2.0, 4.0]];
-    let bias = [0.0, 12.0];
-    let clipped = clip(&model, grads(&model, weight, bias), 13.0, 6.5);
-    assert_eq!(read(&model, &clipped), [0.5, -1.0, 1.0, 2.0, 0.0, 6.0]);
-    assert!((global_norm(&model, &clipped) - 6.5).abs() < 1e-6);
-    for (norm, max_norm) in [(13.0, 13.0), (13.0, 20.0), (13.0, 0.0)] {
-        let kept = clip(&model, grads(&model, weight, bias), norm, max_norm);
-        assert_eq!(
-            read(&model, &kept),
-            [1.0, -2.0, 2.0, 4.0, 0.0, 12.0],
-            "{max_norm}"
-        );
-    }
-}
-
-/// The real models are in the integration tests: this crate knows none.
-#[test]
-fn what_is_multiplied_with_decays_and_the_rest_does_not() {
-    #[derive(Module, Debug)]
-    struct Mixed {
-        words: Embedding,
-        token: Option<Param<Tensor<3>>>,
-        blocks: Vec<Classifier>,
-    }
-    let device = Device::flex();
-    let model = Mixed {
-        words: EmbeddingConfig::new(3, 2).init(&device),
-        token: Some(Initializer::Zeros.init([1, 1, 2], &device)),
-        blocks: vec![Classifier::new(&device)],
-    };
-    assert_eq!(
-        undecayed(&model),
-        [
-            "words.weight",
-            "token",
-            "blocks.0.hidden.bias",
-            "blocks.0.norm.gamma",
-            "blocks.0.norm.beta",
-            "blocks.0.head.bias"
-        ]
-    );
 }
 
 /// One step by hand: with a first gradient g, AdamW moves by lr * g / (|g| + epsilon) whatever g is,
@@ -126,6 +52,39 @@ fn one_step_matches_a_hand_computation() {
     };
     near(weight, &[0.95 - 0.1, 1.9 + 0.1, 2.85 - 0.1, 3.8 - 0.1]);
     near(bias, &[5.0 - 0.1, 6.0 + 0.1]);
+}
+
+/// The first step of AdamW moves by the learning rate, whatever the gradient.
+#[test]
+fn lower_layers_take_smaller_steps() {
+    let _turn = alone();
+    #[derive(Module, Debug)]
+    struct Stack {
+        layers: Vec<Linear>,
+    }
+    let device = Device::flex().autodiff();
+    let model = Stack {
+        layers: vec![linear(&device), linear(&device)],
+    };
+    let weights = |model: &Stack| -> Vec<f32> {
+        let first = model
+            .layers
+            .iter()
+            .map(|layer| layer.weight.val().slice([0..1, 0..1]));
+        first.map(|weight| weight.into_scalar()).collect()
+    };
+    let before = weights(&model);
+    let mut config = config(10);
+    (config.weight_decay, config.layer_decay) = (0.0, 0.5);
+    let x = Tensor::<2>::ones([3, 2], &device);
+    let y = model.layers.iter().fold(x, |x, layer| layer.forward(x));
+    let grads = GradientsParams::from_grads(y.sum().backward(), &model);
+    let after = weights(&adamw(&config, &model, &Device::flex()).step(0.1, model, grads));
+    let moved = |layer: usize| (after[layer] - before[layer]).abs();
+    assert!(
+        (moved(0) - 0.025).abs() < 1e-5 && (moved(1) - 0.05).abs() < 1e-5,
+        "{before:?} {after:?}"
+    );
 }
 
 #[test]

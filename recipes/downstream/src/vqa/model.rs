@@ -104,7 +104,7 @@ impl VqaModel {
 
     /// The logits with their cross-entropy.
     pub fn answer(&self, batch: VqaBatch) -> ClassificationOutput {
-        let targets = batch.answers.clone();
+        let (targets, ids) = (batch.answers.clone(), batch.ids.clone());
         let logits = self.logits(batch);
         let loss = CrossEntropyLossConfig::new()
             .init(&logits.device())
@@ -113,6 +113,7 @@ impl VqaModel {
             loss,
             logits,
             targets,
+            ids,
         }
     }
 }
@@ -122,8 +123,7 @@ impl TrainStep for VqaModel {
     type Output = ClassificationOutput;
 
     fn step(&self, batch: VqaBatch) -> TrainOutput<ClassificationOutput> {
-        let output = self.answer(batch);
-        TrainOutput::new(self, output.loss.backward(), output)
+        self.answer(batch).backward(self)
     }
 }
 

@@ -1,0 +1,250 @@
+//! SIGKILL at any moment, and the run that goes on afterwards ends as one that was never killed: the loss of
+//! every step, the weights and the predictions are the same, bit for bit.
+
+use crate::support::{COLOURS, borrowed, command, crucible, picture, read_json, read_json_lines};
+use crate::support::{small_training, small_vqa};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// What is trained: a name and what makes it that.
+const TRAININGS: [(&str, &[&str]); 5] = [
+    ("late", &["vqa"]),
+    ("early", &["vqa", "--set", "fusion=early"]),
+    ("mid", &["vqa", "--set", "fusion=mid"]),
+    ("vit", &["classification"]),
+    ("resnet", &["classification", "--set", "backbone=resnet"]),
+];
+/// All that could make a resumed run differ: dropout, augmentation, accumulation, an average of the weights.
+const SETTINGS: [&str; 8] = [
+    "augment.flip=true",
+    "augment.crop_padding=2",
+    "augment.colour=0.2",
+    "training.accumulate=2",
+    "training.ema_decay=0.95",
+    "training.keep_best=1",
+    "training.evaluate_every=40",
+    "training.checkpoint_every=15",
+];
+const STEPS: usize = 120;
+/// Loader workers and prefetch sizes, which must not matter.
+const LOADERS: [[&str; 2]; 4] = [["0", "1"], ["1", "3"], ["2", "1"], ["4", "2"]];
+
+fn args(training: &[&str], out: &str, loader: [&str; 2]) -> Vec<String> {
+    let mut args = match training[0] {
+        "vqa" => small_training("train", STEPS, &["--set", "model.dropout=0.1"]),
+        _ => {
+            let steps = format!("training.steps={STEPS}");
+            let fixed = [
+                "train",
+                "classification",
+                "--preset",
+                "smoke",
+                "--data",
+                "images",
+            ];
+            let sets = [
+                "--set",
+                "image.size=16",
+                "--set",
+                "loader.batch_size=4",
+                "--set",
+                &steps,
+            ];
+            [&fixed[..], &sets]
+                .concat()
+                .into_iter()
+                .map(String::from)
+                .collect()
+        }
+    };
+    if training == TRAININGS[3].1 {
+        args.extend(["--set", "backbone.dropout=0.1"].map(String::from));
+    }
+    args.extend(training[1..].iter().map(|arg| arg.to_string()));
+    let loader = [
+        format!("loader.workers={}", loader[0]),
+        format!("loader.prefetch={}", loader[1]),
+    ];
+    let sets = SETTINGS
+        .iter()
+        .copied()
+        .chain(loader.iter().map(String::as_str));
+    args.extend(sets.flat_map(|set| ["--set".to_owned(), set.to_owned()]));
+    args.extend(["--resume", "--out", out].map(String::from));
+    args
+}
+
+fn data(folder: &Path) {
+    small_vqa(&folder.join("data"));
+    for split in ["train", "valid", "test"] {
+        for (name, colour) in COLOURS {
+            for index in 0..4 {
+                let shade = colour.map(|channel: u8| channel.saturating_add(index * 9));
+                picture(
+                    &folder.join(format!("images/{split}/{name}/{index}.png")),
+                    shade,
+                );
+            }
+        }
+    }
+}
+
+/// What must not depend on kills: everything in the log but the clock, the weights, the predictions.
+fn outcome(run: &Path) -> [Value; 3] {
+    let mut rows = read_json_lines(run.join("metrics.jsonl"));
+    rows.retain(|row| row["name"] != "seconds");
+    let last = run.join(format!("checkpoints/step-{STEPS:08}/state.json"));
+    let state = read_json(last);
+    let weights = ["model.bpk", "average.bpk"].map(|file| state["files"][file]["tensors"].clone());
+    assert!(
+        weights
+            .iter()
+            .all(|tensors| !tensors.as_object().unwrap().is_empty())
+    );
+    let predictions = read_json_lines(run.join("predictions.jsonl"));
+    [rows.into(), weights.to_vec().into(), predictions.into()]
+}
+
+/// A fraction in [0, 1) that depends on what is given.
+fn draw(trial: usize, kill: usize, purpose: u64) -> f64 {
+    let word = crucible_training::seeds::derive(trial as u64, kill as u64, purpose);
+    word as f64 / (u64::MAX as f64 + 1.0)
+}
+
+/// Waits until a save has begun, or the process has ended, or it takes too long.
+fn await_save(run: &Path, child: &mut Child) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < deadline && child.try_wait().unwrap().is_none() {
+        let entries = fs::read_dir(run.join("checkpoints"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut names = entries.map(|entry| entry.file_name());
+        if names.any(|name| name.to_string_lossy().starts_with(".step-")) {
+            return;
+        }
+    }
+}
+
+/// Kills and resumes until `wanted` processes were killed at work; how many of them within a save.
+fn kill(wanted: usize) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    data(folder.path());
+    let expected = TRAININGS.map(|(name, training)| {
+        let out = format!("{name}-whole");
+        let started = Instant::now();
+        crucible(folder.path(), &borrowed(&args(training, &out, LOADERS[1]))).expect(0);
+        (outcome(&folder.path().join(out)), started.elapsed())
+    });
+    let (mut killed, mut in_saves) = (0, 0);
+    for trial in 0.. {
+        if killed >= wanted {
+            break;
+        }
+        let which = trial % TRAININGS.len();
+        let (name, training) = TRAININGS[which];
+        let (expected, length) = &expected[which];
+        let out = format!("{name}-{trial}");
+        let run = folder.path().join(&out);
+        let args = args(training, &out, LOADERS[trial % LOADERS.len()]);
+        let kills = 1 + (draw(trial, 0, 0) * 5.0) as usize;
+        for kill in 0..kills {
+            let mut child = command(folder.path(), &borrowed(&args))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let aimed = draw(trial, kill, 1) < 0.4;
+            sleep(length.mul_f64(0.8 * draw(trial, kill, 2)));
+            if aimed {
+                await_save(&run, &mut child);
+            }
+            let saving = || {
+                let entries = fs::read_dir(run.join("checkpoints")).into_iter().flatten();
+                let names = entries.flatten().map(|entry| entry.file_name());
+                names
+                    .into_iter()
+                    .any(|name| name.to_string_lossy().starts_with(".step-"))
+            };
+            let was_at_work = child.try_wait().unwrap().is_none();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            killed += usize::from(was_at_work);
+            in_saves += usize::from(was_at_work && saving());
+            if !was_at_work {
+                break;
+            }
+        }
+        crucible(folder.path(), &borrowed(&args)).expect(0);
+        assert!(
+            &outcome(&run) == expected,
+            "{name}, trial {trial}: not the run that was never killed"
+        );
+        fs::remove_dir_all(run).unwrap();
+    }
+    println!("{killed} processes killed, {in_saves} of them within a save");
+    in_saves
+}
+
+#[test]
+fn a_few_kills_change_nothing() {
+    kill(8);
+}
+
+#[test]
+#[ignore = "minutes: cargo test --test integration kills -- --ignored --nocapture"]
+fn a_hundred_kills_change_nothing() {
+    assert!(kill(120) >= 20);
+}
+
+/// Of two processes in one directory, one trains, and the other leaves within a second naming the first.
+fn rivals(times: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    small_vqa(&folder.path().join("data"));
+    let args = small_training("train", 100_000, &["--resume", "--out", "run"]);
+    let mut first = command(folder.path(), &borrowed(&args))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lock = folder.path().join("run/lock");
+    while fs::read(&lock).map_or(true, |number| number.is_empty()) {
+        sleep(Duration::from_millis(1));
+    }
+    for time in 0..times {
+        let started = Instant::now();
+        let output = crucible(folder.path(), &borrowed(&args)).expect(2);
+        let took = started.elapsed();
+        let says = format!("process {} is training here", first.id());
+        assert!(output.stderr.contains(&says), "{time}: {output:#?}");
+        assert!(took < Duration::from_secs(1), "{time}: {took:?}");
+    }
+    assert!(
+        first.try_wait().unwrap().is_none(),
+        "the first one has ended"
+    );
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // The lock died with its holder: the refusal is now for another reason.
+    let args = small_training("train", 3, &["--resume", "--out", "run"]);
+    let output = crucible(folder.path(), &borrowed(&args)).expect(2);
+    assert!(
+        output.stderr.contains("cannot resume a different run"),
+        "{output:#?}"
+    );
+}
+
+#[test]
+fn a_directory_is_trained_in_by_one_process() {
+    rivals(3);
+}
+
+#[test]
+#[ignore = "a minute: cargo test --test integration kills -- --ignored --nocapture"]
+fn a_directory_is_trained_in_by_one_process_two_hundred_times() {
+    rivals(200);
+}
