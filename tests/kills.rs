@@ -201,8 +201,8 @@ fn a_hundred_kills_change_nothing() {
     assert!(kill(120) >= 20);
 }
 
-/// Of two processes in one directory, one trains, and the other leaves within a second naming the first.
-fn rivals(times: usize) {
+/// Of two processes in one directory, one trains, and the other leaves at once naming the first.
+fn rivals(times: usize, patience: Duration) {
     let folder = tempfile::tempdir().unwrap();
     small_vqa(&folder.path().join("data"));
     let args = small_training("train", 100_000, &["--resume", "--out", "run"]);
@@ -213,6 +213,7 @@ fn rivals(times: usize) {
         .unwrap();
     let lock = folder.path().join("run/lock");
     while fs::read(&lock).map_or(true, |number| number.is_empty()) {
+        assert!(first.try_wait().unwrap().is_none(), "it died at its start");
         sleep(Duration::from_millis(1));
     }
     for time in 0..times {
@@ -221,7 +222,7 @@ fn rivals(times: usize) {
         let took = started.elapsed();
         let says = format!("process {} is training here", first.id());
         assert!(output.stderr.contains(&says), "{time}: {output:#?}");
-        assert!(took < Duration::from_secs(1), "{time}: {took:?}");
+        assert!(took < patience, "{time}: {took:?}");
     }
     assert!(
         first.try_wait().unwrap().is_none(),
@@ -240,11 +241,76 @@ fn rivals(times: usize) {
 
 #[test]
 fn a_directory_is_trained_in_by_one_process() {
-    rivals(3);
+    rivals(3, Duration::from_secs(10));
 }
 
 #[test]
 #[ignore = "a minute: cargo test --test integration kills -- --ignored --nocapture"]
 fn a_directory_is_trained_in_by_one_process_two_hundred_times() {
-    rivals(200);
+    rivals(200, Duration::from_secs(1));
+}
+
+/// A disk with room for one checkpoint and not for two: the first stays whole, and the message names the path
+/// and the bytes that were needed.
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "needs the right to mount: cargo test --test integration kills -- --ignored"]
+fn a_full_disk_leaves_the_last_checkpoint_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    small_vqa(&folder.path().join("data"));
+    let disk = folder.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let whole = small_training("train", 10, &["--out", "whole"]);
+    crucible(folder.path(), &borrowed(&whole)).expect(0);
+    let set = folder.path().join("whole/checkpoints/step-00000010");
+    let files = fs::read_dir(set).unwrap().flatten();
+    let size: u64 = files.map(|file| file.metadata().unwrap().len()).sum();
+    let mount = |args: &[&str]| {
+        let status = std::process::Command::new(args[0])
+            .args(&args[1..])
+            .status();
+        assert!(status.unwrap().success(), "{args:?}");
+    };
+    let room = format!("size={}", size * 17 / 10);
+    mount(&[
+        "mount",
+        "-t",
+        "tmpfs",
+        "-o",
+        &room,
+        "none",
+        disk.to_str().unwrap(),
+    ]);
+    let sets = ["--set", "training.checkpoint_every=5", "--out", "disk/run"];
+    let output = crucible(
+        folder.path(),
+        &borrowed(&small_training("train", 20, &sets)),
+    );
+    let checkpoints = disk.join("run/checkpoints");
+    let left: Vec<_> = fs::read_dir(&checkpoints).unwrap().flatten().collect();
+    let names: Vec<String> = left
+        .iter()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    // It goes on from the whole one as soon as there is room.
+    let more = format!("remount,size={}", size * 10);
+    mount(&["mount", "-o", &more, disk.to_str().unwrap()]);
+    let resumed = [&sets[..], &["--resume"]].concat();
+    let resumed = crucible(
+        folder.path(),
+        &borrowed(&small_training("train", 20, &resumed)),
+    );
+    mount(&["umount", disk.to_str().unwrap()]);
+
+    assert_eq!(output.code, Some(1), "{output:#?}");
+    assert_eq!(names, ["step-00000005"], "{output:#?}");
+    for part in [
+        "disk/run/checkpoints/step-00000010",
+        "it needs",
+        "bytes",
+        "No space left",
+    ] {
+        assert!(output.stderr.contains(part), "{part}: {output:#?}");
+    }
+    resumed.expect(0);
 }

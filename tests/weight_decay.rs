@@ -44,3 +44,28 @@ fn embeddings_positions_and_tokens_do_not_decay() {
         assert_eq!(tables(strategy), expected, "{strategy}");
     }
 }
+
+/// Mid fusion, from the pixels up: stem, tower, co-attention, head.
+#[test]
+fn the_lower_a_layer_the_slower_it_learns() {
+    let scale = |path: &str| {
+        let mut all = parameters(&model("mid"), 0.5).into_iter();
+        let found = all.find(|parameter| parameter.path == path);
+        found.unwrap_or_else(|| panic!("no {path}")).scale
+    };
+    let tower = scale("encoder.vision.encoder.blocks.0.attention.query.weight");
+    let fusion = scale("encoder.fusion.Mid.layers.0.image.cross_attention.query.weight");
+    assert_eq!(scale("output.weight"), 1.0);
+    assert!(tower < fusion && fusion < 1.0, "{tower} {fusion}");
+    for below in [
+        "class_token",
+        "patch_embedding.stem.0.norm.gamma",
+        "patch_embedding.projection.bias",
+    ] {
+        assert_eq!(
+            scale(&format!("encoder.vision.{below}")),
+            tower / 2.0,
+            "{below}"
+        );
+    }
+}

@@ -88,9 +88,12 @@ pub fn data_name<'a>(config: &'a Table, data: &'a str) -> &'a str {
     }
 }
 
-/// The fusion strategy, backbone or whatever else the configuration chose by a `strategy` key.
+/// The fusion strategy or the backbone, whichever the configuration has.
 pub fn strategy(config: &Table) -> Option<&str> {
-    config
-        .values()
-        .find_map(|value| value.get("strategy")?.as_str())
+    config.values().find_map(|value| {
+        value
+            .get("strategy")
+            .or(value.get("architecture"))?
+            .as_str()
+    })
 }

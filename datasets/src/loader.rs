@@ -97,17 +97,17 @@ impl<C: Collate> Source<C> {
     }
 }
 
-/// The training loader. **One item is one step**, and the loader holds all steps of a run: epochs follow one another
-/// without a seam, each a permutation of (seed, epoch), and step s takes the samples at s * batch_size onwards.
-/// So a batch, its augmentation included, depends on (seed, step) alone, and `slice(start, end)` resumes exactly.
+/// The training loader. **One item is one batch**, and the loader holds all batches of a run: epochs follow one another
+/// without a seam, each a permutation of (seed, epoch), and batch b takes the samples at b * batch_size onwards.
+/// So a batch, its augmentation included, depends on (seed, b) alone, and `slice(start, end)` resumes exactly.
 pub struct TrainLoader<C: Collate> {
     source: Source<C>,
     seed: u64,
-    steps: Range<usize>,
+    batches: Range<usize>,
 }
 
 impl<C: Collate> TrainLoader<C> {
-    /// A loader of `steps` steps.
+    /// A loader of that many batches.
     ///
     /// # Errors
     ///
@@ -117,13 +117,13 @@ impl<C: Collate> TrainLoader<C> {
         collate: Arc<C>,
         config: &LoaderConfig,
         seed: u64,
-        steps: usize,
+        batches: usize,
         device: &Device,
     ) -> Result<Self, DataError> {
         Ok(Self {
             source: Source::new(samples, collate, config, device)?,
             seed,
-            steps: 0..steps,
+            batches: 0..batches,
         })
     }
 
@@ -139,8 +139,8 @@ impl<C: Collate> DataLoader<C::Batch> for TrainLoader<C> {
         let seed = self.seed;
         let plan = move || {
             let mut order = Order::new(seed, len);
-            move |step: usize| {
-                let first = step as u64 * batch_size as u64;
+            move |batch: usize| {
+                let first = batch as u64 * batch_size as u64;
                 (first..first + batch_size as u64)
                     .map(|position| order.at(position))
                     .map(|draw| (draw.index, Some(draw)))
@@ -149,25 +149,25 @@ impl<C: Collate> DataLoader<C::Batch> for TrainLoader<C> {
         };
         let counter = Counter {
             per_batch: 1,
-            total: self.steps.len(),
-            unit: "steps",
+            total: self.batches.len(),
+            unit: "batches",
         };
         Box::new(Prefetch::start(
             &self.source,
-            self.steps.clone(),
+            self.batches.clone(),
             plan,
             counter,
         ))
     }
 
     fn num_items(&self) -> usize {
-        self.steps.len()
+        self.batches.len()
     }
 
     fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<C::Batch>> {
         Arc::new(Self {
             source: self.source.on(device),
-            steps: self.steps.clone(),
+            batches: self.batches.clone(),
             ..*self
         })
     }
@@ -175,7 +175,7 @@ impl<C: Collate> DataLoader<C::Batch> for TrainLoader<C> {
     fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<C::Batch>> {
         Arc::new(Self {
             source: self.source.clone(),
-            steps: within(&self.steps, start, end),
+            batches: within(&self.batches, start, end),
             ..*self
         })
     }

@@ -31,12 +31,14 @@ type Prepare<C> = Box<dyn FnMut(usize) -> Prepared<C> + Send>;
 /// its own; the iterator takes from the queues in turn. Dropping it stops the workers and waits for them. Without
 /// workers it prepares each batch when it is asked for it.
 pub(crate) struct Prefetch<C: Collate> {
-    /// What prepares batches in this thread, and the number of the first.
-    alone: Option<(Prepare<C>, usize)>,
+    /// What prepares batches in this thread.
+    alone: Option<Prepare<C>>,
     queues: Vec<Receiver<Prepared<C>>>,
     workers: Vec<JoinHandle<()>>,
     collate: Arc<C>,
     device: Device,
+    /// Number of the first batch, how many there are, and how many of them were given out.
+    first: usize,
     batches: usize,
     delivered: usize,
     counter: Counter,
@@ -58,11 +60,12 @@ impl<C: Collate> Prefetch<C> {
         let prepare = || prepare(source.samples.clone(), source.collate.clone(), plan());
         let count = source.config.workers.min(batches.len());
         let mut this = Self {
-            alone: (count == 0).then(|| (prepare(), batches.start)),
+            alone: (count == 0).then(&prepare),
             queues: Vec::new(),
             workers: Vec::new(),
             collate: source.collate.clone(),
             device: source.device.clone(),
+            first: batches.start,
             batches: batches.len(),
             delivered: 0,
             counter,
@@ -131,7 +134,7 @@ impl<C: Collate> Iterator for Prefetch<C> {
             return None;
         }
         let received = match &mut self.alone {
-            Some((prepare, first)) => Ok(prepare(*first + self.delivered)),
+            Some(prepare) => Ok(prepare(self.first + self.delivered)),
             None => self.queues[self.delivered % self.queues.len()].recv(),
         };
         match received {
@@ -146,7 +149,8 @@ impl<C: Collate> Iterator for Prefetch<C> {
             }
             Err(_) => {
                 self.batches = self.delivered;
-                let (worker, batch) = (self.delivered % self.queues.len(), self.delivered);
+                let worker = self.delivered % self.queues.len();
+                let batch = self.first + self.delivered;
                 Some(Err(crate::DataError::Worker { worker, batch }.into()))
             }
         }

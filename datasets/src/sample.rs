@@ -67,7 +67,7 @@ pub struct Data<S> {
     /// What a classifier predicts an index into: the classes' names, or every answer that occurs in any
     /// split. Empty where nothing is classified.
     pub labels: Vec<String>,
-    /// SHA-256 (hexadecimal) of what the samples were made from.
+    /// SHA-256 (hexadecimal) of what the samples were made from; image files count by name and length.
     pub digest: String,
 }
 

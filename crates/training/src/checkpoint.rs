@@ -28,6 +28,8 @@ const COMPLETE: &str = "COMPLETE";
 const PREFIX: &str = "step-";
 /// What is being written or removed.
 const HIDDEN: &str = ".step-";
+/// What a set of the same step is about to take the place of.
+const REPLACED: &str = ".replaced-";
 
 /// What a set holds beside tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -224,10 +226,19 @@ pub(crate) fn of_step(dir: &RunDir, step: usize) -> Result<CheckpointSet, Error>
 /// [`Error::Checkpoint`] when there is none, or it does not fit the model.
 pub fn load_newest<M: Module>(dir: &RunDir, model: M) -> Result<M, Error> {
     match newest(dir)? {
-        (Some(set), _) => match set.state.selected {
-            Some(step) if step != set.state.step => of_step(dir, step)?.load_model(model),
-            _ => set.load_model(model),
-        },
+        (Some(set), skipped) => {
+            skipped.iter().for_each(|line| eprintln!("{line}"));
+            if set.state.ended.is_none() {
+                let step = set.state.step;
+                eprintln!(
+                    "note: this training has not ended; these are the weights of step {step}"
+                );
+            }
+            match set.state.selected {
+                Some(step) if step != set.state.step => of_step(dir, step)?.load_model(model),
+                _ => set.load_model(model),
+            }
+        }
         (None, skipped) => {
             let reason = "no whole checkpoint; train the run first".to_string();
             let reasons: Vec<String> = [vec![reason], skipped].concat();
@@ -284,6 +295,7 @@ pub(crate) fn save(
     }
     let needed: usize = contents.values().map(Vec::len).sum();
     let unfinished = folder.join(format!("{HIDDEN}{name}"));
+    let replaced = folder.join(format!("{REPLACED}{name}"));
     let write = || -> Result<(), Error> {
         let create = |path: &Path| storage.create_dir(path).map_err(Error::io("create", path));
         let remove = |path: &Path| storage.remove(path).map_err(Error::io("remove", path));
@@ -308,15 +320,24 @@ pub(crate) fn save(
         put(STATE, &text)?;
         put(COMPLETE, sha256(&text).as_bytes())?;
         sync(&unfinished)?;
-        // What stands here is damaged or says something else, or it would have stayed.
-        remove(&target)?;
+        // What stands here is damaged or says something else, or it would have stayed. Until the new set
+        // is in its place, `clean` could put it back.
+        remove(&replaced)?;
+        if target.exists() {
+            let moved = storage.rename(&target, &replaced);
+            moved.map_err(Error::io("rename", &target))?;
+        }
         let renamed = storage.rename(&unfinished, &target);
         renamed.map_err(Error::io("create", &target))?;
-        sync(&folder)
+        sync(&folder)?;
+        remove(&replaced)
     };
     write().map_err(|error| {
         // A failed clean-up changes nothing: what is hidden is no set.
         storage.remove(&unfinished).ok();
+        if !target.exists() && replaced.exists() {
+            storage.rename(&replaced, &target).ok();
+        }
         failed(
             &target,
             format!("{error}; it needs {needed} bytes; the older checkpoints are as they were"),
@@ -345,11 +366,20 @@ pub(crate) fn retain(
     Ok(())
 }
 
-/// Removes what a killed process left unfinished.
+/// Removes what a killed process left unfinished, and puts back what it was about to replace.
 pub(crate) fn clean(dir: &RunDir) -> Result<(), Error> {
     for path in entries(&dir.checkpoints())? {
         let name = path.file_name().and_then(|name| name.to_str());
-        if name.is_some_and(|name| name.starts_with(HIDDEN)) {
+        let Some(name) = name else { continue };
+        if let Some(step) = name.strip_prefix(REPLACED) {
+            let target = path.with_file_name(format!("{PREFIX}{step}"));
+            if !target.exists() {
+                Disk.rename(&path, &target)
+                    .map_err(Error::io("rename", &path))?;
+                continue;
+            }
+        }
+        if name.starts_with(HIDDEN) || name.starts_with(REPLACED) {
             Disk.remove(&path).map_err(Error::io("remove", &path))?;
         }
     }

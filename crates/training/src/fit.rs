@@ -1,9 +1,9 @@
 //! The one way to train a model.
 
 use crate::checkpoint::{self, CheckpointSet, State};
-use crate::optimizer::{adamw, group};
+use crate::optimizer::{self, adamw, group};
 use crate::silent::Silent;
-use crate::strategy::{Average, End, StepStrategy, lock};
+use crate::strategy::{Average, End, NonFinite, StepStrategy, lock};
 use crate::{Error, Observe, Run, seeds};
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
@@ -84,6 +84,13 @@ where
     config.check(train.num_items())?;
     let set = newest(run)?;
     let mut model = initialise(run, config, model)?;
+    if config.non_finite == NonFinite::Skip && has_running_statistics(&model) {
+        return Err(Error::Usage(
+            "`training.non_finite` cannot be `skip` here: batch normalisation takes a broken batch into its \
+             running statistics before it can be skipped; use `roll-back` or `stop`"
+                .into(),
+        ));
+    }
     let parameters = model.num_params();
     let average = match &set {
         Some(set) => {
@@ -166,6 +173,11 @@ pub(crate) fn learner<M: LearnerModel>(
         schedule = schedule.load_record(set.schedule()?);
     }
     Ok(Learner::new(model, optimizer, schedule))
+}
+
+fn has_running_statistics<M: Module>(model: &M) -> bool {
+    let mut paths = optimizer::parameters(model, 1.0).into_iter();
+    paths.any(|parameter| parameter.path.ends_with("running_mean"))
 }
 
 /// The checkpoint to go on at, if the run is to be resumed and has one.

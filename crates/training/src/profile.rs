@@ -27,6 +27,8 @@ const PARTS: [(Part, &str); 7] = [
 ];
 
 thread_local! {
+    /// Whether to wait for the device, so that its work counts where it was asked for.
+    static WAIT: Cell<bool> = const { Cell::new(false) };
     /// Time in backward passes of this thread. A model's step has forward and backward pass in one.
     static BACKWARD: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
@@ -35,6 +37,10 @@ thread_local! {
 pub fn backward(loss: &Tensor<1>) -> Gradients {
     let started = Instant::now();
     let gradients = loss.backward();
+    if WAIT.get() {
+        // An error of the device shows where the gradients are read.
+        loss.device().sync().ok();
+    }
     BACKWARD.set(BACKWARD.get() + started.elapsed());
     gradients
 }
@@ -48,6 +54,7 @@ pub(crate) struct Profile {
 impl Profile {
     pub fn new(show: bool) -> Self {
         BACKWARD.set(Duration::ZERO);
+        WAIT.set(show);
         Self {
             show,
             spent: Default::default(),

@@ -1,7 +1,7 @@
 //! One run: where it writes, what it draws its numbers from, where it computes.
 
 use crate::run_dir::Lock;
-use crate::{Error, RunDir, TrainingConfig, run_dir};
+use crate::{Error, RunDir, TrainingConfig, checkpoint, run_dir};
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,18 @@ impl RunRecord {
             .collect();
         if self.seed != other.seed {
             lines.push(format!("seed was {}, now {}", self.seed, other.seed));
+        }
+        for (name, version) in &self.versions {
+            if other
+                .versions
+                .get(name)
+                .is_some_and(|other| other != version)
+            {
+                lines.push(format!(
+                    "{name} was {version}, now {}",
+                    other.versions[name]
+                ));
+            }
         }
         if self.config_digest != other.config_digest {
             differing_keys(&self.config, &other.config, "", &mut lines);
@@ -172,6 +184,11 @@ impl Run {
             })
         };
         if !self.dir.is_run() {
+            if checkpoint::exists(&self.dir)? {
+                return refuse(
+                    "this directory has checkpoints but no run.json; choose another --out".into(),
+                );
+            }
             self.dir.remove(run_dir::RESULT)?;
             self.dir.write_json(run_dir::RUN, record)?;
             return Ok(lock);
@@ -249,6 +266,16 @@ mod tests {
         let error = run.start(&record(&run)).unwrap_err();
         assert!(error.to_string().contains("--resume"), "{error}");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn checkpoints_of_who_knows_what_are_not_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = run(folder.path(), false);
+        std::fs::create_dir_all(run.dir.checkpoints().join("step-00001250")).unwrap();
+        run.dir.remove(run_dir::RUN).unwrap();
+        let error = run.start(&record(&run)).unwrap_err();
+        assert!(error.to_string().contains("no run.json"), "{error}");
     }
 
     #[test]

@@ -186,6 +186,8 @@ impl RunDir {
             .open(&path)
             .map_err(Error::io("write", &path))?;
         match file.try_lock() {
+            // A run that failed at its start removes its directory, and with it the file that was locked.
+            Ok(()) if !is_at(&file, &path) => self.lock(),
             Ok(()) => {
                 let number = std::process::id().to_string();
                 file.set_len(0)
@@ -235,6 +237,21 @@ impl RunDir {
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+}
+
+/// Whether `path` still names the open file.
+fn is_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let number = |data: std::io::Result<fs::Metadata>| data.ok().map(|data| data.ino());
+        number(file.metadata()) == number(fs::metadata(path))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (file, path);
+        true
+    }
 }
 
 /// The number of the process that has the lock; it writes it right after it has taken it.

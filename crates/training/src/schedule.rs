@@ -23,7 +23,7 @@ pub enum Decay {
     Rsqrt,
 }
 
-/// Linear warmup to `peak`, decay to `floor` at `steps`, `floor` from there on.
+/// Linear warmup to `peak`, then the decay. Linear and cosine are at `floor` at `steps` and stay there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     decay: Decay,

@@ -47,9 +47,12 @@ fn read(
 ) -> Result<Vec<CaptionSample>, DataError> {
     let mut samples: Vec<CaptionSample> = Vec::new();
     let mut of_image: HashMap<String, usize> = HashMap::new();
+    // What moves from one split to another changes the digest.
+    digest.update(path.file_name().unwrap_or_default().as_encoded_bytes());
     for line in lines::open(path)? {
         let parsed = line.and_then(|(place, line)| {
             digest.update(&line);
+            digest.update("\n");
             let record: Record = lines::record(&place, &line, SHAPE)?;
             let caption = lines::non_empty(&place, "caption", &record.caption)?;
             Ok((place, record.image, caption))

@@ -85,9 +85,12 @@ impl Reader {
         } = self;
         let mut samples: Vec<VqaSample> = Vec::new();
         let mut of_image: HashMap<String, usize> = HashMap::new();
+        // What moves from one split to another changes the digest.
+        digest.update(&file_name);
         for line in lines::open(path)? {
             let parsed = line.and_then(|(place, line)| {
                 digest.update(&line);
+                digest.update("\n");
                 let (image, question) = question(&place, &line, &file_name)?;
                 Ok((place, image, question))
             });

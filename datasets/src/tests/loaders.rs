@@ -331,6 +331,63 @@ fn an_iterator_dropped_early_stops_its_workers() {
     assert_eq!(Arc::strong_count(&collate), 2, "a worker still lives");
 }
 
+/// A dataset of any size that holds nothing.
+struct Virtual(usize);
+
+impl Dataset<usize> for Virtual {
+    fn get(&self, index: usize) -> Result<usize, DatasetError> {
+        Ok(index)
+    }
+
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+/// Kibibytes of memory that this process holds.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.unwrap().trim_end_matches("kB").trim().parse().unwrap()
+}
+
+/// A permutation that was held would take 4 GB and half a minute.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_billion_samples_cost_no_more_than_a_few() {
+    const LEN: usize = 1_000_000_000;
+    let before = resident();
+    let started = std::time::Instant::now();
+    let samples: Samples<usize> = Arc::new(Virtual(LEN));
+    let steps = LEN / 10;
+    let collate = Arc::<Record>::default();
+    let loader = TrainLoader::new(
+        samples,
+        collate,
+        &config(10, 1, 2),
+        3,
+        steps,
+        &Device::flex(),
+    )
+    .unwrap();
+    let first = loader.iter().next().unwrap().unwrap();
+    assert!(started.elapsed().as_secs() < 2);
+    let started = std::time::Instant::now();
+    let rest = loader.slice(90_000_000, steps);
+    let far = rest.iter().next().unwrap().unwrap();
+    assert!(started.elapsed().as_secs() < 1);
+    assert!(resident() < before + (64 << 10));
+    let permutation = Permutation::new(3, 0, LEN as u64);
+    for (batch, position) in [(first, 0), (far, 900_000_000)] {
+        let expected: Vec<usize> = (position..position + 10)
+            .map(|position| permutation.at(position) as usize)
+            .collect();
+        let drawn: Vec<usize> = batch.into_iter().map(|(sample, _)| sample).collect();
+        assert_eq!(drawn, expected);
+    }
+}
+
 #[test]
 fn senseless_loaders_are_refused() {
     let device = Device::flex();

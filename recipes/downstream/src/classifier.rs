@@ -72,14 +72,16 @@ where
         let output = model.step(batch);
         means.add(&output.observe());
         let targets: Vec<i64> = output.targets.into_data().iter().collect();
+        // The same choice as that of the accuracy, even between equals.
+        let best = output.logits.clone().argmax(1).into_data();
         let rows = probabilities(output.logits);
-        for ((id, target), row) in output.ids.into_iter().zip(targets).zip(rows) {
-            let (best, score) = likeliest(&row);
+        let rows = rows.into_iter().zip(best.iter::<i64>());
+        for ((id, target), (row, best)) in output.ids.into_iter().zip(targets).zip(rows) {
             predictions.push(Prediction {
                 id,
                 target: data.labels[target as usize].clone(),
-                prediction: data.labels[best].clone(),
-                score,
+                prediction: data.labels[best as usize].clone(),
+                score: row[best as usize],
             });
         }
     }
@@ -100,11 +102,6 @@ pub fn probabilities(logits: Tensor<2>) -> Vec<Vec<f64>> {
     let [_, classes] = logits.dims();
     let values: Vec<f64> = softmax(logits, 1).into_data().iter().collect();
     values.chunks(classes).map(<[f64]>::to_vec).collect()
-}
-
-fn likeliest(row: &[f64]) -> (usize, f64) {
-    let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
-    best.map_or((0, f64::NAN), |best| (best, row[best]))
 }
 
 /// The dataset that is named first: by the command, by the run, by the configuration.

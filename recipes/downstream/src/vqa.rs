@@ -67,6 +67,14 @@ impl Task {
         let texts = data.training_texts().map_err(Error::data)?;
         let tokenizer = Tokenizer::new(&config.tokenizer, &texts).map_err(Error::data)?;
         let json = tokenizer.to_json().map_err(Error::data)?;
+        let file = run.dir.file(TOKENIZER);
+        if std::fs::read(&file).is_ok_and(|saved| saved != json.as_bytes()) {
+            return Err(Error::Run {
+                path: file,
+                reason: "the tokenizer has changed since this run started; choose another --out"
+                    .into(),
+            });
+        }
         run.dir.write(TOKENIZER, json.as_bytes())?;
         run.dir.write_json(ANSWERS, &data.labels)?;
         Self::new(config, tokenizer, data.labels.clone())

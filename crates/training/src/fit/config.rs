@@ -18,7 +18,7 @@ pub struct TrainingConfig {
     /// Highest learning rate, reached after warmup.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub learning_rate: f64,
-    /// Learning rate at the end of the decay.
+    /// Learning rate at the end of a linear or cosine decay, and the least of rsqrt.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_learning_rate: f64,
     /// Steps of linear warmup.
@@ -134,9 +134,22 @@ impl TrainingConfig {
                 self.min_learning_rate, self.learning_rate
             )));
         }
-        if self.ema_decay == 1.0 {
+        let decays = [
+            ("ema_decay", self.ema_decay),
+            ("beta_1", self.beta_1),
+            ("beta_2", self.beta_2),
+        ];
+        for (name, decay) in decays {
+            if decay as f32 >= 1.0 {
+                return Err(Error::Usage(format!(
+                    "`{name}` must be below 1: an average with 1 never moves"
+                )));
+            }
+        }
+        if self.epsilon as f32 <= 0.0 {
             return Err(Error::Usage(
-                "`ema_decay` must be below 1: an average with 1 never moves".into(),
+                "`epsilon` must be above 0: a parameter without gradients would be divided by it"
+                    .into(),
             ));
         }
         if batches != self.batches() {

@@ -22,7 +22,8 @@ pub struct Parameter {
 ///
 /// Each layer learns `layer_decay` times as fast as the one above it (Clark et al. 2020, ELECTRA; Bao et
 /// al. 2022, BEiT): in a stack of n, layer i (from 0) by `layer_decay^(n - i)`, what lies before the stack
-/// by `layer_decay^(n + 1)`, and what lies after it, such as a head, by 1.
+/// by `layer_decay^(n + 1)`, and what lies after it, such as a head, by 1. A stack is a list called `blocks`
+/// or `layers`; one within a field called `fusion` lies above all that come before it.
 pub fn parameters<M: Module>(model: &M, layer_decay: f64) -> Vec<Parameter> {
     let mut visitor = Visitor::default();
     model.visit(&mut visitor);
@@ -101,7 +102,10 @@ fn distance(place: usize, path: &[String], stacks: &[Stack]) -> i32 {
             stack.layers - layer.unwrap_or(0)
         }
     };
-    distance as i32
+    let fuses = |stack: &&Stack| stack.path.iter().any(|field| field == "fusion");
+    let above = stacks.iter().filter(fuses);
+    let above = above.filter(|fusion| fusion.first > stack.first && fusion.first > place);
+    (distance + above.map(|fusion| fusion.layers).sum::<usize>()) as i32
 }
 
 #[derive(Default)]
@@ -117,8 +121,9 @@ impl ModuleVisitor for Visitor {
     fn enter_module(&mut self, name: &str, container: &str) {
         let path = || self.way.iter().map(|(field, _)| field.clone()).collect();
         // A list within a list is part of the outer one's layer.
-        let outermost = self.way.iter().all(|(_, owner)| owner != "Vec");
-        if container == "Vec" && outermost {
+        let outermost = !self.is_in_stack();
+        let called = |name: &str| self.way.last().is_some_and(|(field, _)| field == name);
+        if container == "Vec" && outermost && (called("blocks") || called("layers")) {
             let place = self.found.len();
             match self.stacks.last_mut() {
                 Some(stack) if name != "0" => stack.layers += 1,
@@ -144,12 +149,20 @@ impl ModuleVisitor for Visitor {
             .is_some_and(|(field, owner)| field == "weight" && owner != "Struct:Embedding");
         let path = self.way.iter().map(|(field, _)| field.clone()).collect();
         self.found.push((path, weight && D > 1));
-        if let (true, Some(stack)) = (
-            self.way.iter().any(|(_, owner)| owner == "Vec"),
-            self.stacks.last_mut(),
-        ) {
-            stack.end = self.found.len();
+        let end = self.found.len();
+        if let (true, Some(stack)) = (self.is_in_stack(), self.stacks.last_mut()) {
+            stack.end = end;
         }
+    }
+}
+
+impl Visitor {
+    /// Whether the way leads through an entry of the last stack.
+    fn is_in_stack(&self) -> bool {
+        self.stacks.last().is_some_and(|stack| {
+            let fields = self.way.iter().map(|(field, _)| field);
+            self.way.len() > stack.path.len() && stack.path.iter().eq(fields.take(stack.path.len()))
+        })
     }
 }
 

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The answer to a loss or gradient that is not finite. Whatever it is, the weights never see it.
+/// The answer to a loss or gradient that is not finite. Whatever it is, the weights never see it; the running
+/// statistics of batch normalisation do, and so `Skip` is refused for models that have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum NonFinite {

@@ -263,6 +263,7 @@ where
     /// Saves the state and leaves.
     fn interrupted(&mut self) -> Result<End, Error> {
         self.save()?;
+        self.profile.print(self.started.elapsed());
         Err(Error::Interrupted {
             step: self.state.step,
             run: self.run().dir.path().to_path_buf(),

@@ -62,7 +62,7 @@ where
         Ok(())
     }
 
-    /// Forward and backward passes over the batches of `step`; nothing is changed.
+    /// Forward and backward passes over the batches of `step`; no weight is changed.
     fn measure(
         &mut self,
         step: usize,
@@ -96,6 +96,8 @@ where
             let model = self.learner.model();
             let broken = |scalar: &&Scalar| !scalar.value().is_finite();
             if let Some(scalar) = scalars.iter().find(broken) {
+                // The next step starts at its own batches, whatever became of these.
+                batches.take(accumulate - part).for_each(drop);
                 return Ok(Err(Broken {
                     name: scalar.name.to_string(),
                     value: scalar.value(),

@@ -104,7 +104,8 @@ fn full(strategy: &str) -> VqaConfig {
         image: ImageConfig::imagenet(224),
         augment: AugmentConfig {
             crop_padding: 16,
-            flip: true,
+            // The questions may ask about left and right.
+            flip: false,
             colour: 0.2,
         },
         loader: LoaderConfig {
