@@ -126,3 +126,58 @@ fn a_comparison_of_nothing_is_refused() {
         assert!(output.stderr.contains(part), "{output:#?}");
     }
 }
+
+/// The commands of a plan, run by a shell one by one and elsewhere, make the comparison that `compare` makes.
+#[test]
+#[cfg(unix)]
+fn a_plan_that_a_shell_ran_is_collected() {
+    let folder = tempfile::tempdir().unwrap();
+    small_vqa(&folder.path().join("data"));
+    let args = |more: &[&str]| {
+        let vary = ["--vary", "fusion=late,mid", "--seeds", "2", "--out"];
+        small_training("compare", 3, &[&vary[..], more].concat())
+    };
+    crucible(folder.path(), &borrowed(&args(&["here"]))).expect(0);
+    let script = crucible(
+        folder.path(),
+        &borrowed(&args(&["there", "--plan", "slurm"])),
+    )
+    .expect(0);
+    assert!(!folder.path().join("there").exists());
+    assert!(
+        script.stdout.contains("#SBATCH --array=0-3\n"),
+        "{script:#?}"
+    );
+    let plan = crucible(folder.path(), &borrowed(&args(&["there", "--plan"]))).expect(0);
+    let commands: Vec<&str> = plan.stdout.lines().collect();
+    assert_eq!(commands.len(), 4);
+    let binary = Path::new(env!("CARGO_BIN_EXE_crucible")).parent().unwrap();
+    for task in (0..4).rev() {
+        let mut shell = std::process::Command::new("bash");
+        shell
+            .current_dir(folder.path())
+            .env("SLURM_ARRAY_TASK_ID", task.to_string());
+        shell.env(
+            "PATH",
+            format!("{}:{}", binary.display(), std::env::var("PATH").unwrap()),
+        );
+        let output = shell.args(["-c", &script.stdout]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(script.stdout.contains(commands[task]));
+    }
+    crucible(folder.path(), &["compare", "vqa", "--collect", "there"]).expect(0);
+    let [here, there] =
+        ["here", "there"].map(|out| read_json(folder.path().join(out).join("compare.json")));
+    assert_eq!(here["arms"].as_array().unwrap().len(), 2);
+    for (a, b) in here["arms"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(there["arms"].as_array().unwrap())
+    {
+        assert_eq!((&a["label"], &a["test"]), (&b["label"], &b["test"]));
+    }
+    assert!(folder.path().join("there/report.html").exists());
+    let output = crucible(folder.path(), &["compare", "vqa", "--collect", "data"]).expect(2);
+    assert!(output.stderr.contains("no runs of `vqa`"), "{output:#?}");
+}

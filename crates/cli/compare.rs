@@ -3,13 +3,16 @@
 use crate::arms::{Arm, arms};
 use crate::comparison::{self, Failed, Planned, Summary};
 use crate::options::{Choice, Place};
+use crate::study::{self, Form};
 use crate::{devices, output, session};
+use burn::tensor::Device;
 use burn::train::Interrupter;
 use crucible_evaluation::report::CompareReport;
 use crucible_training::{AnyRecipe, Error, Run, RunDir, RunRecord, run_dir, signals};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use toml::Table;
 
 /// Train several variants with several seeds and report which is better
 #[derive(clap::Args)]
@@ -20,7 +23,11 @@ Examples:
   crucible compare vqa --vary blank=none,image,question     does the model need both?
 
 The same command again goes on after Ctrl-C: finished runs are kept, an interrupted one continues.
-Several --vary multiply: every value of one with every value of the other.")]
+Several --vary multiply: every value of one with every value of the other.
+
+On a cluster, with a folder that all machines see:
+  crucible compare vqa --vary fusion=early,mid,late --out study --plan slurm > study.sh && sbatch study.sh
+  crucible compare vqa --collect study")]
 pub struct Args {
     #[command(flatten)]
     choice: Choice,
@@ -29,7 +36,7 @@ pub struct Args {
     place: Place,
 
     /// Key and the values to compare; each is set as by --set
-    #[arg(long, value_name = "KEY=A,B,C", required = true)]
+    #[arg(long, value_name = "KEY=A,B,C", required_unless_present = "collect")]
     vary: Vec<String>,
 
     /// Seeds for each variant: 0, 1, ...
@@ -39,31 +46,70 @@ pub struct Args {
     /// Folder of the comparison [default: runs/compare-RECIPE-PRESET-KEY]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+
+    /// Train nothing: print one independent command for each run, or a job array for SLURM
+    #[arg(long, value_enum, value_name = "FORM", num_args = 0..=1, default_missing_value = "commands")]
+    plan: Option<Form>,
+
+    /// Train nothing: report on the runs in this folder, wherever they were trained
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["vary", "plan", "out"])]
+    collect: Option<PathBuf>,
 }
 
 const SUMMARY: &str = "compare.json";
 
 pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
     let recipe = args.choice.recipe()?;
+    if let Some(folder) = &args.collect {
+        let (arms, plan) = study::collect(&args.choice.recipe, folder)?;
+        return finish(args, &arms, &plan, &[], &RunDir::new(folder), json);
+    }
     let arms = arms(&args.vary)?;
     let out = RunDir::new(args.out.clone().unwrap_or_else(|| default_out(args)));
+    let backend = devices::find(&args.place.backend)?;
+    let configs = configs(args, &arms)?;
+    let device = backend.open()?;
+    let plan = plan(args, &arms, &configs, out.path(), &device, &backend.name);
+    if let Some(form) = args.plan {
+        let commands = study::commands(&args.choice, &args.place, &arms, &plan, form);
+        output::print(&commands)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let interrupter = Interrupter::new();
-    let plan = plan(args, &arms, out.path(), &interrupter)?;
+    let run_of = |planned: &Planned| Run {
+        dir: planned.dir.clone(),
+        seed: planned.record.seed,
+        device: device.clone(),
+        backend: backend.name.clone(),
+        interrupter: interrupter.clone(),
+        resume: true,
+        data: args.place.data.clone(),
+        quiet: false,
+        profile: false,
+    };
+    for planned in plan.iter().filter(|planned| planned.dir.is_run()) {
+        let same = run_of(planned).start(&planned.record);
+        same.map(drop).map_err(|error| {
+            Error::Usage(format!(
+                "{error}; choose another --out, or remove that folder"
+            ))
+        })?;
+    }
     signals::install(interrupter.clone())?;
 
     let mut failed = Vec::new();
     for (index, planned) in plan.iter().enumerate() {
-        let (arm, seed) = (&arms[planned.arm].label, planned.run.seed);
+        let (arm, seed) = (&arms[planned.arm].label, planned.record.seed);
         let name = format!("[{}/{}] {arm}, seed {seed}", index + 1, plan.len());
-        if planned.run.dir.is_finished() {
+        if planned.dir.is_finished() {
             eprintln!("{name}: already finished");
             continue;
         }
         if interrupter.should_stop() {
             return interrupted(&plan);
         }
-        eprintln!("{name}: {}", planned.run.dir.path().display());
-        match train(recipe, planned) {
+        eprintln!("{name}: {}", planned.dir.path().display());
+        match train(recipe, &planned.record, &run_of(planned)) {
             Ok(()) => {}
             Err(Error::Interrupted { .. }) => return interrupted(&plan),
             Err(error) => {
@@ -77,16 +123,28 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
         }
         write(args, &arms, &plan, &failed, &out)?;
     }
-    let report = write(args, &arms, &plan, &failed, &out)?;
+    finish(args, &arms, &plan, &failed, &out, json)
+}
+
+/// Prints what all runs came to.
+fn finish(
+    args: &Args,
+    arms: &[Arm],
+    plan: &[Planned],
+    failed: &[Failed],
+    out: &RunDir,
+    json: bool,
+) -> Result<ExitCode, Error> {
+    let report = write(args, arms, plan, failed, out)?;
     match json {
-        true => output::print_json(&summary(args, &report, &plan, &failed))?,
+        true => output::print_json(&summary(args, &report, plan, failed))?,
         false => output::print(&format!(
             "{}\nreport  {}\n",
             report.text(),
             out.file(run_dir::REPORT).display()
         ))?,
     }
-    for Failed { arm, seed, error } in &failed {
+    for Failed { arm, seed, error } in failed {
         eprintln!("failed: {arm}, seed {seed}: {error}");
     }
     Ok(if failed.is_empty() {
@@ -106,68 +164,42 @@ fn default_out(args: &Args) -> PathBuf {
     Path::new("runs").join(format!("compare-{recipe}-{preset}-{}", keys.join("-")))
 }
 
-/// Every run, checked before the first is trained: its configuration, its data, and that what is
-/// already in its directory is the same run. The first seed of all arms comes first, so that there is
-/// something to compare early.
+/// The configuration of each arm, all checked before the first is trained.
+fn configs(args: &Args, arms: &[Arm]) -> Result<Vec<Table>, Error> {
+    let config = |arm: &Arm| {
+        let config = args.choice.resolve(&arm.sets)?.table;
+        args.place.check_data(&config)?;
+        Ok(config)
+    };
+    arms.iter().map(config).collect()
+}
+
+/// Every run. The first seed of all arms comes first, so that there is something to compare early.
 fn plan(
     args: &Args,
     arms: &[Arm],
+    configs: &[Table],
     out: &Path,
-    interrupter: &Interrupter,
-) -> Result<Vec<Planned>, Error> {
-    let recipe = args.choice.recipe()?;
-    let backend = devices::find(&args.place.backend)?;
-    let mut configs = Vec::new();
-    for arm in arms {
-        let config = args.choice.resolve(&arm.sets)?.table;
-        args.place.check_data(&config)?;
-        configs.push(config);
-    }
-    let device = backend.open()?;
+    device: &Device,
+    backend: &str,
+) -> Vec<Planned> {
+    let (Choice { recipe, preset, .. }, data) = (&args.choice, &args.place.data);
     let mut plan = Vec::new();
     for seed in 0..args.seeds {
-        for (index, (arm, config)) in arms.iter().zip(&configs).enumerate() {
-            let run = Run {
-                dir: RunDir::new(out.join(&arm.folder).join(format!("seed-{seed}"))),
-                seed,
-                device: device.clone(),
-                backend: backend.name.clone(),
-                interrupter: interrupter.clone(),
-                resume: true,
-                data: args.place.data.clone(),
-                quiet: false,
-                profile: false,
-            };
-            let record = RunRecord::new(
-                recipe.name(),
-                &args.choice.preset,
-                config,
-                seed,
-                &run.backend,
-                &run.device,
-                &run.data,
-            );
-            if run.dir.is_run() {
-                run.start(&record).map(drop).map_err(|error| {
-                    Error::Usage(format!(
-                        "{error}; choose another --out, or remove that folder"
-                    ))
-                })?;
-            }
+        for (index, (arm, config)) in arms.iter().zip(configs).enumerate() {
             plan.push(Planned {
                 arm: index,
-                run,
-                record,
+                dir: RunDir::new(out.join(&arm.folder).join(format!("seed-{seed}"))),
+                record: RunRecord::new(recipe, preset, config, seed, backend, device, data),
             });
         }
     }
-    Ok(plan)
+    plan
 }
 
 /// Trains one run. A variant that panics, as one may whose shapes do not fit, is one failed run and
 /// not the end of the others.
-fn train(recipe: &dyn AnyRecipe, planned: &Planned) -> Result<(), Error> {
-    let Planned { run, record, .. } = planned;
+fn train(recipe: &dyn AnyRecipe, record: &RunRecord, run: &Run) -> Result<(), Error> {
     catch_unwind(AssertUnwindSafe(|| session::train(recipe, record, run)))
         .unwrap_or_else(|_| Err(Error::Backend("it panicked, see above".into())))
         .map(drop)
@@ -176,7 +208,7 @@ fn train(recipe: &dyn AnyRecipe, planned: &Planned) -> Result<(), Error> {
 fn interrupted(plan: &[Planned]) -> Result<ExitCode, Error> {
     let finished = plan
         .iter()
-        .filter(|planned| planned.run.dir.is_finished())
+        .filter(|planned| planned.dir.is_finished())
         .count();
     eprintln!(
         "interrupted, state saved: {finished} of {} runs are finished; the same command goes on from here",
@@ -216,7 +248,7 @@ fn summary<'a>(
         failed,
         unfinished: plan
             .iter()
-            .filter(|planned| !planned.run.dir.is_finished())
+            .filter(|planned| !planned.dir.is_finished())
             .count(),
     }
 }

@@ -9,7 +9,7 @@ use crucible_evaluation::report::{
 };
 use crucible_training::metrics::{self, MetricLine};
 use crucible_training::recipe::RunResult;
-use crucible_training::{Error, Run, RunDir, RunRecord, run_dir};
+use crucible_training::{Error, RunDir, RunRecord, run_dir};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
@@ -18,7 +18,7 @@ use toml::{Table, Value};
 pub struct Planned {
     /// Index of its arm.
     pub arm: usize,
-    pub run: Run,
+    pub dir: RunDir,
     pub record: RunRecord,
 }
 
@@ -58,8 +58,22 @@ pub fn read(arms: &[Arm], plan: &[Planned]) -> Result<CompareReport, Error> {
             .collect(),
         ..CompareReport::default()
     };
-    for Planned { arm, run, .. } in plan.iter().filter(|planned| planned.run.dir.is_finished()) {
-        let result: RunResult = run.dir.read_json(run_dir::RESULT)?;
+    let mut digests: Vec<(&str, String)> = Vec::new();
+    for Planned { arm, dir, record } in plan.iter().filter(|planned| planned.dir.is_finished()) {
+        let result: RunResult = dir.read_json(run_dir::RESULT)?;
+        // What was measured on other data cannot be averaged.
+        let data = options::data_name(&record.config, &record.data);
+        match digests.iter().find(|(name, _)| *name == data) {
+            Some((_, digest)) if *digest != result.data_digest => {
+                return Err(Error::Usage(format!(
+                    "{}: `{data}` has changed between the runs; remove those of the old data, or choose \
+                     another --out",
+                    dir.path().display()
+                )));
+            }
+            Some(_) => {}
+            None => digests.push((data, result.data_digest.clone())),
+        }
         for key in result.test.keys().filter(|key| **key != report.metric.key) {
             if !report.more_metrics.iter().any(|metric| metric.key == *key) {
                 report.more_metrics.push(Metric {
@@ -70,7 +84,7 @@ pub fn read(arms: &[Arm], plan: &[Planned]) -> Result<CompareReport, Error> {
             }
         }
         report.arms[*arm].parameters = Some(result.cost.parameters as u64);
-        report.arms[*arm].runs.push(read_run(&run.dir, result)?);
+        report.arms[*arm].runs.push(read_run(dir, result)?);
     }
     // An arm without a finished run has nothing to show yet.
     report.arms.retain(|arm| !arm.runs.is_empty());
@@ -138,7 +152,7 @@ fn facts(record: &RunRecord, plan: &[Planned]) -> Vec<(String, String)> {
     let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
     let finished = plan
         .iter()
-        .filter(|planned| planned.run.dir.is_finished())
+        .filter(|planned| planned.dir.is_finished())
         .count();
     let of = |label: &str, value: String| (label.to_string(), value);
     vec![

@@ -17,6 +17,7 @@ mod recipes;
 mod report;
 mod samples;
 mod session;
+mod study;
 mod train;
 
 use clap::{Parser, Subcommand};

@@ -1,0 +1,155 @@
+//! A comparison whose runs are trained elsewhere: the commands for a scheduler, and what came of them.
+
+use crate::arms::Arm;
+use crate::comparison::Planned;
+use crate::options::{Choice, Place};
+use crucible_training::{Error, RunDir, RunRecord, run_dir};
+use std::fs;
+use std::path::Path;
+
+/// How to print the commands.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Form {
+    /// One command a line
+    Commands,
+    /// A job array for SLURM, with one command a task
+    Slurm,
+}
+
+/// One independent command for every run of the plan, in a form for a person or a scheduler.
+pub fn commands(
+    choice: &Choice,
+    place: &Place,
+    arms: &[Arm],
+    plan: &[Planned],
+    form: Form,
+) -> String {
+    let commands: Vec<String> = plan
+        .iter()
+        .map(|planned| command(choice, place, &arms[planned.arm], planned))
+        .collect();
+    match form {
+        Form::Commands => commands.join("\n") + "\n",
+        Form::Slurm => {
+            let mut script = format!(
+                "#!/bin/bash\n#SBATCH --job-name=crucible\n#SBATCH --array=0-{}\n#SBATCH --requeue\n\
+                 # A task that is started again goes on where it was.\n\
+                 case $SLURM_ARRAY_TASK_ID in\n",
+                commands.len() - 1
+            );
+            for (task, command) in commands.iter().enumerate() {
+                script += &format!("{task}) {command} ;;\n");
+            }
+            script + "esac\n"
+        }
+    }
+}
+
+fn command(choice: &Choice, place: &Place, arm: &Arm, planned: &Planned) -> String {
+    let mut words = vec![
+        "crucible".to_owned(),
+        "train".to_owned(),
+        choice.recipe.clone(),
+    ];
+    let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
+    option("--preset", &choice.preset);
+    if let Some(file) = &choice.config {
+        option("--config", &file.display().to_string());
+    }
+    choice
+        .set
+        .iter()
+        .chain(&arm.sets)
+        .for_each(|set| option("--set", set));
+    if !place.data.is_empty() {
+        option("--data", &place.data);
+    }
+    option("--backend", &place.backend);
+    option("--seed", &planned.record.seed.to_string());
+    option("--out", &planned.dir.path().display().to_string());
+    words.push("--resume".to_owned());
+    let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
+    words.join(" ")
+}
+
+/// A word as a shell reads it back.
+fn quote(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=./:,+@%".contains(letter);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+/// The runs in the folder of a comparison, `ARM/seed-N`, wherever they were trained.
+///
+/// # Errors
+///
+/// When the folder cannot be read or holds no run of `recipe`, or a `run.json` is broken.
+pub fn collect(recipe: &str, folder: &Path) -> Result<(Vec<Arm>, Vec<Planned>), Error> {
+    let (mut arms, mut plan) = (Vec::new(), Vec::new());
+    for (label, path) in folders(folder)? {
+        let mut runs = Vec::new();
+        for (_, path) in folders(&path)? {
+            let dir = RunDir::new(path);
+            if dir.is_run() {
+                let record: RunRecord = dir.read_json(run_dir::RUN)?;
+                if record.recipe == recipe {
+                    runs.push((dir, record));
+                }
+            }
+        }
+        if runs.is_empty() {
+            continue;
+        }
+        runs.sort_by_key(|(_, record)| record.seed);
+        plan.extend(runs.into_iter().map(|(dir, record)| Planned {
+            arm: arms.len(),
+            dir,
+            record,
+        }));
+        arms.push(Arm {
+            folder: label.clone(),
+            label,
+            sets: Vec::new(),
+        });
+    }
+    match plan.is_empty() {
+        false => Ok((arms, plan)),
+        true => Err(Error::Usage(format!(
+            "{}: no runs of `{recipe}`; expected ARM/seed-N/run.json, as `--plan` names them",
+            folder.display()
+        ))),
+    }
+}
+
+/// Name and path of the folders in a folder, in order.
+fn folders(path: &Path) -> Result<Vec<(String, std::path::PathBuf)>, Error> {
+    let wrong = |error: std::io::Error| Error::Usage(format!("{}: {error}", path.display()));
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(path).map_err(wrong)? {
+        let path = entry.map_err(wrong)?.path();
+        if let (true, Some(name)) = (path.is_dir(), path.file_name()) {
+            folders.push((name.to_string_lossy().into_owned(), path));
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_a_shell() {
+        for word in ["plain", "a b", "it's", "$HOME", "x=[1,2]", "", "a;b"] {
+            let echo = format!("printf %s {}", quote(word));
+            let output = std::process::Command::new("sh")
+                .args(["-c", &echo])
+                .output();
+            assert_eq!(output.unwrap().stdout, word.as_bytes(), "{word}");
+        }
+        assert_eq!(quote("fusion=mid"), "fusion=mid");
+    }
+}
