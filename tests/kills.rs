@@ -287,9 +287,8 @@ fn a_full_disk_leaves_the_last_checkpoint_whole() {
         &borrowed(&small_training("train", 20, &sets)),
     );
     let checkpoints = disk.join("run/checkpoints");
-    let left: Vec<_> = fs::read_dir(&checkpoints).unwrap().flatten().collect();
-    let names: Vec<String> = left
-        .iter()
+    let entries = fs::read_dir(&checkpoints).unwrap().flatten();
+    let names: Vec<String> = entries
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     // It goes on from the whole one as soon as there is room.
