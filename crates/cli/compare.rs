@@ -62,7 +62,29 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
     let recipe = args.choice.recipe()?;
     if let Some(folder) = &args.collect {
         let (arms, plan) = study::collect(&args.choice.recipe, folder)?;
+        for unfinished in plan.iter().filter(|planned| !planned.dir.is_finished()) {
+            eprintln!("not finished: {}", unfinished.dir.path().display());
+        }
         return finish(args, &arms, &plan, &[], &RunDir::new(folder), json);
+    }
+    let key = |text: &String| text.split('=').next().map(|key| key.trim().to_owned());
+    let mut keys: Vec<_> = args.vary.iter().map(key).collect();
+    if !args.place.data.is_empty() && keys.contains(&Some("data".into())) {
+        return Err(Error::Usage(
+            "--data would replace the datasets of --vary data=...; leave one of them out".into(),
+        ));
+    }
+    keys.sort();
+    if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
+        let key = twice[0].clone().unwrap_or_default();
+        return Err(Error::Usage(format!(
+            "--vary {key}: it is varied twice; give all its values at once"
+        )));
+    }
+    if args.plan.is_some() && json {
+        return Err(Error::Usage(
+            "--plan prints commands, not JSON; leave --json out".into(),
+        ));
     }
     let arms = arms(&args.vary)?;
     let out = RunDir::new(args.out.clone().unwrap_or_else(|| default_out(args)));
@@ -89,11 +111,8 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
     };
     for planned in plan.iter().filter(|planned| planned.dir.is_run()) {
         let same = run_of(planned).start(&planned.record);
-        same.map(drop).map_err(|error| {
-            Error::Usage(format!(
-                "{error}; choose another --out, or remove that folder"
-            ))
-        })?;
+        same.map(drop)
+            .map_err(|error| Error::Usage(format!("{error}; or choose another --out")))?;
     }
     signals::install(interrupter.clone())?;
 

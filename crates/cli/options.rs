@@ -40,7 +40,13 @@ impl Choice {
     ///
     /// An unknown preset or key, or a value that does not fit.
     pub fn resolve(&self, more: &[String]) -> Result<Resolved, Error> {
-        let sets = [&self.set[..], more].concat();
+        let mut sets: Vec<String> = Vec::new();
+        for set in self.set.iter().chain(more) {
+            // The last of several values counts; a strategy would clash with the keys of another.
+            let key = |set: &str| set.split('=').next().map(|key| key.trim().to_owned());
+            sets.retain(|earlier| key(earlier) != key(set));
+            sets.push(set.clone());
+        }
         self.recipe()?
             .resolve(&self.preset, self.config.as_deref(), &sets)
     }

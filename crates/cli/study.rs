@@ -114,10 +114,10 @@ pub fn collect(recipe: &str, folder: &Path) -> Result<(Vec<Arm>, Vec<Planned>), 
             sets: Vec::new(),
         });
     }
-    match plan.is_empty() {
-        false => Ok((arms, plan)),
-        true => Err(Error::Usage(format!(
-            "{}: no runs of `{recipe}`; expected ARM/seed-N/run.json, as `--plan` names them",
+    match plan.iter().any(|planned| planned.dir.is_finished()) {
+        true => Ok((arms, plan)),
+        false => Err(Error::Usage(format!(
+            "{}: no runs of `{recipe}` that are finished; expected ARM/seed-N, as `--plan` names them",
             folder.display()
         ))),
     }

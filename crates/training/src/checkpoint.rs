@@ -240,7 +240,10 @@ pub fn load_newest<M: Module>(dir: &RunDir, model: M) -> Result<M, Error> {
             }
         }
         (None, skipped) => {
-            let reason = "no whole checkpoint; train the run first".to_string();
+            let reason =
+                "no whole checkpoint; train the run, in another directory if this one was \
+                          finished"
+                    .to_string();
             let reasons: Vec<String> = [vec![reason], skipped].concat();
             Err(failed(&dir.checkpoints(), reasons.join("; ")))
         }

@@ -2,6 +2,7 @@
 
 use crate::checkpoint::{self, CheckpointSet, State};
 use crate::optimizer::{self, adamw, group};
+use crate::run_dir::METRICS;
 use crate::silent::Silent;
 use crate::strategy::{Average, End, NonFinite, StepStrategy, lock};
 use crate::{Error, Observe, Run, seeds};
@@ -207,6 +208,10 @@ fn newest(run: &Run) -> Result<Option<CheckpointSet>, Error> {
             &run.dir.checkpoints(),
             "every checkpoint is damaged; remove this folder to start over, or choose another --out",
         ),
+        None if run.dir.file(METRICS).exists() => {
+            eprintln!("note: there is no checkpoint; training starts again with step 1");
+            Ok(None)
+        }
         set => Ok(set),
     }
 }

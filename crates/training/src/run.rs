@@ -199,7 +199,7 @@ impl Run {
         match self.record()?.differences(record).as_slice() {
             [] => Ok(lock),
             lines => refuse(format!(
-                "cannot resume a different run: {}",
+                "cannot resume a different run: {}; repeat the command that started it, or choose another --out",
                 lines.join("; ")
             )),
         }
