@@ -96,6 +96,8 @@ const CASES: &[(&str, &str)] = &[
     ),
 ];
 
+const _: () = assert!(CASES.len() >= 30);
+
 #[test]
 fn the_nearest_name_is_suggested() {
     let folder = tempfile::tempdir().unwrap();

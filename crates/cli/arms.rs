@@ -20,13 +20,14 @@ pub struct Arm {
 /// [`Error::Usage`] for a text of another form, and for arms that could not be told apart.
 pub fn arms(varied: &[String]) -> Result<Vec<Arm>, Error> {
     let mut arms = vec![Arm::default()];
+    let mut keys: Vec<&str> = Vec::new();
     for text in varied {
         let wrong = |reason: &str| Error::Usage(format!("--vary {text}: {reason}"));
         let (key, values) = text
             .split_once('=')
             .ok_or_else(|| wrong("write it as key=a,b,c"))?;
-        let values = split(values);
-        if key.trim().is_empty() || values.iter().any(|value| value.is_empty()) {
+        let (key, values) = (key.trim(), split(values));
+        if key.is_empty() || values.iter().any(|value| value.is_empty()) {
             return Err(wrong("write it as key=a,b,c"));
         }
         if values.len() < 2 {
@@ -34,9 +35,13 @@ pub fn arms(varied: &[String]) -> Result<Vec<Arm>, Error> {
                 "one value is nothing to compare; give several: key=a,b,c",
             ));
         }
+        if keys.contains(&key) {
+            return Err(wrong("it is varied twice; give all its values at once"));
+        }
+        keys.push(key);
         arms = arms
             .iter()
-            .flat_map(|arm| values.iter().map(|value| arm.with(key.trim(), value)))
+            .flat_map(|arm| values.iter().map(|value| arm.with(key, value)))
             .collect();
     }
     for (index, arm) in arms.iter().enumerate() {

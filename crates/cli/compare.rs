@@ -67,26 +67,18 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
         }
         return finish(args, &arms, &plan, &[], &RunDir::new(folder), json);
     }
-    let key = |text: &String| text.split('=').next().map(|key| key.trim().to_owned());
-    let mut keys: Vec<_> = args.vary.iter().map(key).collect();
-    if !args.place.data.is_empty() && keys.contains(&Some("data".into())) {
-        return Err(Error::Usage(
-            "--data would replace the datasets of --vary data=...; leave one of them out".into(),
-        ));
-    }
-    keys.sort();
-    if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
-        let key = twice[0].clone().unwrap_or_default();
-        return Err(Error::Usage(format!(
-            "--vary {key}: it is varied twice; give all its values at once"
-        )));
-    }
     if args.plan.is_some() && json {
         return Err(Error::Usage(
             "--plan prints commands, not JSON; leave --json out".into(),
         ));
     }
     let arms = arms(&args.vary)?;
+    let varies_data = |arm: &Arm| arm.sets.iter().any(|set| set.starts_with("data="));
+    if !args.place.data.is_empty() && arms.iter().any(varies_data) {
+        return Err(Error::Usage(
+            "--data would replace the datasets of --vary data=...; leave one of them out".into(),
+        ));
+    }
     let out = RunDir::new(args.out.clone().unwrap_or_else(|| default_out(args)));
     let backend = devices::find(&args.place.backend)?;
     let configs = configs(args, &arms)?;
@@ -256,12 +248,15 @@ fn write(
 fn summary<'a>(
     args: &'a Args,
     report: &CompareReport,
-    plan: &[Planned],
+    plan: &'a [Planned],
     failed: &'a [Failed],
 ) -> Summary<'a> {
     Summary {
         recipe: &args.choice.recipe,
-        preset: &args.choice.preset,
+        // A collected study may have started from another preset than the one of this command.
+        preset: plan
+            .first()
+            .map_or(&args.choice.preset, |planned| &planned.record.preset),
         vary: &args.vary,
         arms: report.summaries(),
         failed,

@@ -11,13 +11,13 @@ use burn::lr_scheduler::LrSchedulerRecord;
 use burn::module::Module;
 use burn::optim::OptimizerRecord;
 use burn::store::ModuleRecord;
-use contents::{AVERAGE, MODEL, OPTIMIZER, SCHEDULE, Seal, restore, sha256};
+use contents::{AVERAGE, MODEL, OPTIMIZER, SCHEDULE, Seal, restore};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub(crate) use contents::{Contents, collect};
+pub(crate) use contents::{Contents, collect, sha256};
 pub(crate) use storage::{Disk, Storage};
 
 mod contents;
@@ -165,10 +165,8 @@ impl CheckpointSet {
     ///
     /// [`Error::Checkpoint`] when the file belongs to another architecture.
     pub fn load_model<M: Module>(&self, model: M) -> Result<M, Error> {
-        match self.contents.contains_key(AVERAGE) {
-            true => self.load(AVERAGE, model),
-            false => self.load(MODEL, model),
-        }
+        let averaged = self.contents.contains_key(AVERAGE);
+        self.load(if averaged { AVERAGE } else { MODEL }, model)
     }
 
     pub(crate) fn optimizer(&self) -> Result<OptimizerRecord, Error> {

@@ -105,6 +105,25 @@ impl MetricsLog {
     }
 }
 
+/// Refuses metrics of which one is no number.
+pub(crate) fn finite(
+    step: usize,
+    split: &'static str,
+    metrics: &BTreeMap<String, f64>,
+) -> Result<(), Error> {
+    match metrics.iter().find(|(_, value)| !value.is_finite()) {
+        None => Ok(()),
+        Some((name, value)) => Err(Error::NonFinite {
+            step,
+            split,
+            name: name.clone(),
+            value: *value,
+            place: None,
+            samples: Vec::new(),
+        }),
+    }
+}
+
 /// Weighted means over the batches of a split.
 #[derive(Default)]
 pub struct Means {

@@ -61,11 +61,6 @@ impl Profile {
         }
     }
 
-    /// The time now, to be given to [`add`](Self::add).
-    pub fn clock(&self) -> Instant {
-        Instant::now()
-    }
-
     /// The time since `clock` went into `part`.
     pub fn add(&mut self, part: Part, clock: Instant) {
         self.spent[part as usize] += clock.elapsed();

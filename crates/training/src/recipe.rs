@@ -1,6 +1,6 @@
 //! What a recipe is, and the form in which the binary holds many of them.
 
-use crate::{Cost, Error, Run, config, run_dir};
+use crate::{Cost, Error, Run, config, metrics, run_dir};
 use crucible_evaluation::accuracy::Prediction;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -246,17 +246,7 @@ pub fn find<'a>(recipes: &[&'a dyn AnyRecipe], name: &str) -> Result<&'a dyn Any
 /// Writes the predictions, then the result that sums them up: a run that has the one has the other.
 fn write_result(run: &Run, outcome: &Outcome) -> Result<(), Error> {
     let record = run.record()?;
-    let broken = |(_, value): &(&String, &f64)| !value.is_finite();
-    if let Some((name, value)) = outcome.metrics.iter().find(broken) {
-        return Err(Error::NonFinite {
-            step: outcome.cost.steps,
-            split: "test",
-            name: name.clone(),
-            value: *value,
-            place: None,
-            samples: Vec::new(),
-        });
-    }
+    metrics::finite(outcome.cost.steps, "test", &outcome.metrics)?;
     run.dir
         .write_json_lines(run_dir::PREDICTIONS, &outcome.predictions)?;
     run.dir.write_json(

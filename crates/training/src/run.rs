@@ -5,7 +5,6 @@ use crate::{Error, RunDir, TrainingConfig, checkpoint, run_dir};
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 use toml::{Table, Value};
@@ -62,10 +61,7 @@ impl RunRecord {
                 version("crucible", env!("CARGO_PKG_VERSION")),
                 version("burn", BURN_VERSION),
             ]),
-            config_digest: Sha256::digest(config.to_string())
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            config_digest: checkpoint::sha256(config.to_string().as_bytes()),
             config: config.clone(),
         }
     }

@@ -12,9 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 pub(crate) use average::Average;
-pub(crate) use guard::NonFinite;
-pub(crate) use watch::Monitor;
-pub use watch::{Best, Watch};
+pub use guard::NonFinite;
+pub use watch::{Best, Monitor, Watch};
 
 mod average;
 mod guard;

@@ -16,16 +16,3 @@ pub enum NonFinite {
     /// batches since then are left out (Chowdhery et al. 2022, PaLM, section 5.1).
     RollBack,
 }
-
-/// A value that is no number, and all that is known about where it came from.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Broken {
-    /// `loss`, `grad_norm`, ...
-    pub name: String,
-    /// `NaN`, `inf`, `-inf`.
-    pub value: f64,
-    /// The first parameter that it reached.
-    pub place: Option<String>,
-    /// The samples of the batch.
-    pub samples: Vec<String>,
-}

@@ -3,7 +3,7 @@
 use super::update::due;
 use super::{Average, End, StepStrategy};
 use crate::checkpoint::{self, CheckpointSet, Disk, State};
-use crate::metrics::{Means, MetricsLog, SECONDS, VALID};
+use crate::metrics::{Means, MetricsLog, SECONDS, VALID, finite};
 use crate::profile::{Part, Profile};
 use crate::progress::{Progress, duration};
 use crate::{Error, Observe, Run, TrainingConfig, fit};
@@ -193,7 +193,7 @@ where
         if self.state.looked == step {
             return Ok(false);
         }
-        let (started, clock) = (Instant::now(), self.profile.clock());
+        let started = Instant::now();
         let model = self.current();
         let mut means = Means::default();
         let valid = self.valid.clone();
@@ -205,18 +205,7 @@ where
             means.add(&InferenceStep::step(&model, batch).observe());
         }
         let means = means.means();
-        for (name, value) in &means {
-            if !value.is_finite() {
-                return Err(Error::NonFinite {
-                    step,
-                    split: VALID,
-                    name: name.clone(),
-                    value: *value,
-                    place: None,
-                    samples: Vec::new(),
-                });
-            }
-        }
+        finite(step, VALID, &means)?;
         let values = means.iter().map(|(name, value)| (name.as_str(), *value));
         let values: Vec<(&str, f64)> = values.chain([(SECONDS, self.seconds())]).collect();
         log.append(step, VALID, &values)?;
@@ -232,7 +221,7 @@ where
         );
         self.progress.validated(&line, started.elapsed());
         run.dir.log(&line)?;
-        self.profile.add(Part::Validation, clock);
+        self.profile.add(Part::Validation, started);
         self.state.looked = step;
         let watch = &mut self.state.watch;
         let best = watch.see(config.monitor, step, &means, config.keep_best);
@@ -241,7 +230,7 @@ where
     }
 
     fn save(&mut self) -> Result<(), Error> {
-        let clock = self.profile.clock();
+        let clock = Instant::now();
         let (run, config) = (self.run(), self.config());
         self.saved = Instant::now();
         let state = State {

@@ -1,6 +1,6 @@
 //! One update of the weights: batches, gradients, guard, optimizer.
 
-use super::guard::{Broken, NonFinite};
+use super::guard::NonFinite;
 use super::session::Session;
 use crate::gradients::{Mean, clip, first_broken, global_norm};
 use crate::metrics::{Means, MetricsLog, SECONDS, TRAIN};
@@ -10,6 +10,7 @@ use crate::{Error, Observe, Scalar, checkpoint, seeds};
 use burn::data::dataloader::DataLoaderIterator;
 use burn::optim::GradientsParams;
 use burn::train::{InferenceStep, LearnerModel, TrainStep};
+use std::time::Instant;
 
 /// What the batches of an update came to.
 struct Measured {
@@ -35,7 +36,7 @@ where
         let measured = self.measure(step, batches)?;
         self.learner.lr_step();
         match measured {
-            Err(broken) => self.leave_out(step, broken, log)?,
+            Err(error) => self.leave_out(step, error, log)?,
             Ok(Measured {
                 grads,
                 means,
@@ -43,7 +44,7 @@ where
                 samples,
             }) => {
                 let model = self.learner.model();
-                let clock = self.profile.clock();
+                let clock = Instant::now();
                 let grads = clip(&model, grads, norm, self.config().clip_norm);
                 drop(model);
                 self.learner.optimizer_step(grads);
@@ -53,7 +54,7 @@ where
                 self.profile.add(Part::Optimizer, clock);
                 self.state.samples += samples as u64;
                 self.state.skipped = 0;
-                let clock = self.profile.clock();
+                let clock = Instant::now();
                 self.report(step, &means, norm, samples, log)?;
                 self.profile.add(Part::Logging, clock);
             }
@@ -62,17 +63,18 @@ where
         Ok(())
     }
 
-    /// Forward and backward passes over the batches of `step`; no weight is changed.
+    /// Forward and backward passes over the batches of `step`; no weight is changed. The inner error is an
+    /// [`Error::NonFinite`], for the policy to decide on.
     fn measure(
         &mut self,
         step: usize,
         batches: &mut dyn DataLoaderIterator<<M as TrainStep>::Input>,
-    ) -> Result<Result<Measured, Broken>, Error> {
+    ) -> Result<Result<Measured, Error>, Error> {
         let accumulate = self.config().accumulate;
         let (mut mean, mut means) = (Mean::default(), Means::default());
         let (mut samples, mut ids) = (0.0, Vec::new());
         for part in 1..=accumulate {
-            let clock = self.profile.clock();
+            let clock = Instant::now();
             let batch = match batches.next() {
                 Some(batch) => batch.map_err(Error::data)?,
                 None => {
@@ -88,7 +90,7 @@ where
             let index = (step - 1) * accumulate + part;
             let seed = seeds::derive(self.run().seed, seeds::STEP, index as u64);
             self.run().device.seed(seed);
-            let clock = self.profile.clock();
+            let clock = Instant::now();
             let output = self.learner.train_step(batch);
             let scalars = output.item.observe();
             self.profile.add_compute(clock);
@@ -98,7 +100,9 @@ where
             if let Some(scalar) = scalars.iter().find(broken) {
                 // The next step starts at its own batches, whatever became of these.
                 batches.take(accumulate - part).for_each(drop);
-                return Ok(Err(Broken {
+                return Ok(Err(Error::NonFinite {
+                    step,
+                    split: TRAIN,
                     name: scalar.name.to_string(),
                     value: scalar.value(),
                     place: first_broken(&model, &output.grads),
@@ -111,7 +115,7 @@ where
             means.add(&scalars);
             samples += weight;
         }
-        let clock = self.profile.clock();
+        let clock = Instant::now();
         let (grads, model) = (mean.finish(), self.learner.model());
         let norm = global_norm(&model, &grads);
         self.profile.add(Part::Optimizer, clock);
@@ -122,7 +126,9 @@ where
                 norm,
                 samples,
             }),
-            false => Err(Broken {
+            false => Err(Error::NonFinite {
+                step,
+                split: TRAIN,
                 name: "grad_norm".to_string(),
                 value: norm,
                 place: first_broken(&model, &grads),
@@ -132,30 +138,11 @@ where
     }
 
     /// Follows the policy for numbers that are none.
-    fn leave_out(
-        &mut self,
-        step: usize,
-        broken: Broken,
-        log: &mut MetricsLog,
-    ) -> Result<(), Error> {
+    fn leave_out(&mut self, step: usize, error: Error, log: &mut MetricsLog) -> Result<(), Error> {
         let config = self.config();
         let policy = config.non_finite;
         self.state.skipped += 1;
         let skipped = self.state.skipped;
-        let Broken {
-            name,
-            value,
-            place,
-            samples,
-        } = broken;
-        let error = Error::NonFinite {
-            step,
-            split: TRAIN,
-            name,
-            value,
-            place,
-            samples,
-        };
         if policy == NonFinite::Stop || skipped > config.non_finite_limit {
             return Err(error);
         }

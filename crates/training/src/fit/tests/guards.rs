@@ -3,17 +3,17 @@
 use super::*;
 use crate::strategy::NonFinite;
 
-/// Trains with that policy on data that is broken in those steps (from 0).
+/// Trains with that policy, at most `limit` times in a row, on data that is broken in those steps (from 0).
 fn poisoned(
     folder: &Path,
-    resume: bool,
     policy: NonFinite,
+    limit: usize,
     poison: &[usize],
 ) -> Result<Fitted<Classifier>, Error> {
-    let run = run(folder, resume);
+    let run = run(folder, false);
     let config = TrainingConfig {
         non_finite: policy,
-        non_finite_limit: 2,
+        non_finite_limit: limit,
         ..config(STEPS)
     };
     let loader = Steps {
@@ -71,7 +71,7 @@ fn a_broken_number_stops_before_it_reaches_the_weights() {
 fn a_broken_step_names_the_samples_and_the_parameter() {
     let _turn = alone();
     let folder = tempfile::tempdir().unwrap();
-    let error = poisoned(folder.path(), false, NonFinite::Stop, &[10]).unwrap_err();
+    let error = poisoned(folder.path(), NonFinite::Stop, 2, &[10]).unwrap_err();
     let Error::NonFinite { place, samples, .. } = &error else {
         panic!("{error}");
     };
@@ -83,7 +83,7 @@ fn a_broken_step_names_the_samples_and_the_parameter() {
 fn a_skipped_step_changes_nothing_and_is_in_the_log() {
     let _turn = alone();
     let folder = tempfile::tempdir().unwrap();
-    let fitted = poisoned(folder.path(), false, NonFinite::Skip, &[10, 25, 26]).unwrap();
+    let fitted = poisoned(folder.path(), NonFinite::Skip, 2, &[10, 25, 26]).unwrap();
     assert!(are_finite(&fitted.model));
     assert_eq!(fitted.cost.steps, STEPS);
     assert_eq!(fitted.cost.samples, ((STEPS - 3) * SAMPLES) as u64);
@@ -102,7 +102,7 @@ fn too_many_in_a_row_end_the_training() {
     let _turn = alone();
     for policy in [NonFinite::Skip, NonFinite::RollBack] {
         let folder = tempfile::tempdir().unwrap();
-        let error = poisoned(folder.path(), false, policy, &[21, 22, 23]).unwrap_err();
+        let error = poisoned(folder.path(), policy, 2, &[21, 22, 23]).unwrap_err();
         assert!(
             matches!(error, Error::NonFinite { step: 24, .. }),
             "{error}"
@@ -115,31 +115,15 @@ fn too_many_in_a_row_end_the_training() {
 fn a_roll_back_leaves_out_the_steps_since_the_checkpoint() {
     let _turn = alone();
     let folder = tempfile::tempdir().unwrap();
-    let rolled = poisoned(folder.path(), false, NonFinite::RollBack, &[25]).unwrap();
+    let rolled = poisoned(folder.path(), NonFinite::RollBack, 2, &[25]).unwrap();
     assert!(are_finite(&rolled.model));
     // As if steps 21 to 26 had all been skipped.
     let other = tempfile::tempdir().unwrap();
-    let run = run(other.path(), false);
-    let config = TrainingConfig {
-        non_finite: NonFinite::Skip,
-        ..config(STEPS)
-    };
-    let loader = Steps {
-        poison: (20..26).collect(),
-        ..Steps::new(STEPS)
-    };
-    let model = Classifier::new(&run.device);
-    let skipped = fit(
-        &run,
-        &config,
-        model,
-        Arc::new(loader),
-        Arc::new(Steps::new(3)),
-        16.0,
-    );
+    let left_out: Vec<usize> = (20..26).collect();
+    let skipped = poisoned(other.path(), NonFinite::Skip, left_out.len(), &left_out);
     assert_eq!(rolled.model.weights(), skipped.unwrap().model.weights());
     // Nothing to go back to: the error is the same as without the policy.
     let folder = tempfile::tempdir().unwrap();
-    let error = poisoned(folder.path(), false, NonFinite::RollBack, &[4]).unwrap_err();
+    let error = poisoned(folder.path(), NonFinite::RollBack, 2, &[4]).unwrap_err();
     assert!(matches!(error, Error::NonFinite { step: 5, .. }), "{error}");
 }
