@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The bare loop takes a batch, runs the model, and lets the optimizer step: no log, no progress, no norm of the
-//! gradients, no look at whether the loss is a number. Runs alternate; the first step of each does not count.
+//! gradients, no look at whether the loss is a number. Runs alternate; of each the median step counts, and its first
+//! step not at all.
 
 use burn::data::dataloader::DataLoader;
 use burn::tensor::Device;
@@ -18,6 +19,7 @@ use crucible_datasets::{
     open_vqa,
 };
 use crucible_downstream::{Vqa, VqaConfig, VqaModel};
+use crucible_training::metrics::MetricLine;
 use crucible_training::optimizer::adamw;
 use crucible_training::{Recipe, Run, RunDir, RunRecord, TrainingConfig, fit, metrics};
 use std::sync::Arc;
@@ -93,25 +95,23 @@ impl Workload {
             .init(self.vocabulary, self.data.labels.len(), device)
     }
 
-    /// Seconds of a step of a bare loop.
+    /// Seconds of the median step of a bare loop.
     fn bare(&self) -> Result<f64, Failure> {
         let device = Device::flex();
         device.seed(0);
         let mut model = self.model(&device.clone().autodiff());
         let mut optimizer = adamw(&self.training, &model, &device);
         let loader = self.loader(&device.clone().autodiff())?;
-        let mut started = Instant::now();
-        for (index, batch) in loader.iter().enumerate() {
+        let (started, mut times) = (Instant::now(), Vec::new());
+        for batch in loader.iter() {
             let output = TrainStep::step(&model, batch?);
             model = optimizer.step(self.training.learning_rate, model, output.grads);
-            if index == 0 {
-                started = Instant::now();
-            }
+            times.push(started.elapsed().as_secs_f64());
         }
-        Ok(started.elapsed().as_secs_f64() / (self.training.steps - 1) as f64)
+        Ok(median_step(&times))
     }
 
-    /// Seconds of a step of the engine, from its own log.
+    /// Seconds of the median step of the engine, from its own log.
     fn engine(&self) -> Result<f64, Failure> {
         let folder = tempfile::tempdir()?;
         let device = Device::flex();
@@ -136,16 +136,22 @@ impl Workload {
         let valid = EvalLoader::new(few, self.collate.clone(), &self.config.loader, &device)?;
         let model = self.model(&run.training_device(&self.training));
         fit(&run, &self.training, model, train, Arc::new(valid), 1.0)?;
-        let mut lines = metrics::read(&run.dir)?;
-        lines.retain(|line| line.name == metrics::SECONDS && line.split == metrics::TRAIN);
-        let at = |step| lines.iter().find(|line| line.step == step);
-        match (at(1), at(self.training.steps)) {
-            (Some(first), Some(last)) => {
-                Ok((last.value - first.value) / (self.training.steps - 1) as f64)
-            }
-            _ => Err("the log lacks a step".into()),
-        }
+        let lines = metrics::read(&run.dir)?.into_iter();
+        let seconds =
+            |line: &MetricLine| line.name == metrics::SECONDS && line.split == metrics::TRAIN;
+        let times: Vec<f64> = lines.filter(seconds).map(|line| line.value).collect();
+        Ok(median_step(&times))
     }
+}
+
+/// The median of the times between the ends of steps.
+fn median_step(ends: &[f64]) -> f64 {
+    median(&mut ends.windows(2).map(|pair| pair[1] - pair[0]).collect())
+}
+
+fn median(values: &mut Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn main() -> Result<(), Failure> {
@@ -163,10 +169,6 @@ fn main() -> Result<(), Failure> {
         }
     }
     let mut ratios: Vec<f64> = engine.iter().zip(&bare).map(|(a, b)| a / b).collect();
-    let median = |values: &mut Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
     println!(
         "a step: bare loop {:.1} ms, engine {:.1} ms; median of {} ratios {:.3} ({:.3} to {:.3})",
         1e3 * median(&mut bare),
