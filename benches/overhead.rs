@@ -3,180 +3,228 @@
 //!
 //! ```text
 //! cargo bench --profile dev --bench overhead
-//! cargo bench --profile dev --bench overhead -- --steps 40 --rounds 9
+//! cargo bench --profile dev --bench overhead -- --steps 200
 //! ```
 //!
-//! The bare loop takes a batch, runs the model, and lets the optimizer step: no log, no progress, no norm of the
-//! gradients, no look at whether the loss is a number. Runs alternate; of each the median step counts, and its first
-//! step not at all.
+//! The bare loop runs the model on a batch and lets the optimizer step: no log, no progress, no norm of the gradients,
+//! no look at whether the loss is a number. The two take turns step by step, on the same batch, so that a machine that
+//! is faster in one minute than in the next is so for both; the ratio is taken of each pair. Making the batch counts
+//! for neither, and the first steps do not count.
 
-use burn::data::dataloader::DataLoader;
+use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
+use burn::data::dataset::DatasetError;
+use burn::optim::ModuleOptimizer;
 use burn::tensor::Device;
 use burn::train::{Interrupter, TrainStep};
 use clap::Parser;
 use crucible_datasets::{
-    EvalLoader, ImageProcessor, Samples, Tokenizer, TrainLoader, VqaCollate, VqaData, VqaSample,
+    EvalLoader, ImageProcessor, Samples, Tokenizer, TrainLoader, VqaBatch, VqaCollate, VqaSample,
     open_vqa,
 };
-use crucible_downstream::{Vqa, VqaConfig, VqaModel};
-use crucible_training::metrics::MetricLine;
+use crucible_downstream::{Vqa, VqaModel};
 use crucible_training::optimizer::adamw;
-use crucible_training::{Recipe, Run, RunDir, RunRecord, TrainingConfig, fit, metrics};
-use std::sync::Arc;
+use crucible_training::{Recipe, Run, RunDir, RunRecord, TrainingConfig, fit};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// Steps of either that do not count.
+const WARMUP: usize = 5;
+
 /// Times steps of the engine against those of a bare loop.
 #[derive(Parser)]
 struct Args {
-    /// Measured steps of a run
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Measured steps of either
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
-    /// Runs on either side
-    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
     /// What cargo adds
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// Model, data and how to train, with nothing in between the steps that could be left out.
-struct Workload {
-    config: VqaConfig,
-    training: TrainingConfig,
-    data: VqaData,
-    vocabulary: usize,
-    collate: Arc<VqaCollate>,
+/// A loop as short as it can be.
+struct Bare {
+    /// Taken for each step: the optimizer is alone with its weights.
+    model: Option<VqaModel>,
+    optimizer: ModuleOptimizer,
+    learning_rate: f64,
 }
 
-impl Workload {
-    fn new(steps: usize) -> Result<Self, Failure> {
-        let config = Vqa::preset("quick", &toml::Table::new());
-        let data = open_vqa(&config.data)?;
-        let tokenizer = Tokenizer::new(&config.tokenizer, &data.training_texts()?)?;
-        let vocabulary = tokenizer.vocabulary_size();
-        let images = ImageProcessor::new(&config.image)?.into();
-        let augment = config.augment.clone();
-        let tokenizer = tokenizer.into();
-        let collate = VqaCollate::new(images, augment, tokenizer, &data.labels, config.blank)?;
-        let training = TrainingConfig {
-            steps,
-            evaluate_every: 0,
-            checkpoint_every: 0,
-            log_every: 1,
-            clip_norm: 0.0,
-            ..config.training.clone()
-        };
-        Ok(Self {
-            config,
-            training,
-            data,
-            vocabulary,
-            collate: Arc::new(collate),
+impl Bare {
+    fn step(&mut self, batch: VqaBatch) {
+        if let Some(model) = self.model.take() {
+            let output = TrainStep::step(&model, batch);
+            self.model = Some(self.optimizer.step(self.learning_rate, model, output.grads));
+        }
+    }
+}
+
+/// Seconds of one step of each.
+#[derive(Clone, Copy)]
+struct Pair {
+    bare: f64,
+    engine: f64,
+}
+
+/// A loader that takes a bare step with each batch before it gives the batch away. The time from then until the
+/// next is asked for is the engine's.
+#[derive(Clone)]
+struct TakingTurns {
+    loader: Arc<dyn DataLoader<VqaBatch>>,
+    bare: Arc<Mutex<Bare>>,
+    times: Arc<Mutex<Vec<Pair>>>,
+}
+
+struct Turns<'a> {
+    batches: Box<dyn DataLoaderIterator<VqaBatch> + 'a>,
+    loader: &'a TakingTurns,
+    /// How long the bare step took, and when the batch was given away.
+    given: Option<(f64, Instant)>,
+}
+
+impl Iterator for Turns<'_> {
+    type Item = Result<VqaBatch, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some((bare, given)) = self.given.take() {
+            let engine = given.elapsed().as_secs_f64();
+            locked(&self.loader.times).push(Pair { bare, engine });
+        }
+        let batch = self.batches.next()?;
+        if let Ok(batch) = &batch {
+            let batch = batch.clone();
+            let started = Instant::now();
+            locked(&self.loader.bare).step(batch);
+            self.given = Some((started.elapsed().as_secs_f64(), Instant::now()));
+        }
+        Some(batch)
+    }
+}
+
+impl DataLoaderIterator<VqaBatch> for Turns<'_> {
+    fn progress(&self) -> Progress {
+        self.batches.progress()
+    }
+}
+
+impl DataLoader<VqaBatch> for TakingTurns {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<VqaBatch> + 'a> {
+        Box::new(Turns {
+            batches: self.loader.iter(),
+            loader: self,
+            given: None,
         })
     }
 
-    fn loader(&self, device: &Device) -> Result<TrainLoader<VqaCollate>, Failure> {
-        let (samples, collate) = (self.data.train.clone(), self.collate.clone());
-        let steps = self.training.steps;
-        Ok(TrainLoader::new(
-            samples,
-            collate,
-            &self.config.loader,
+    fn num_items(&self) -> usize {
+        self.loader.num_items()
+    }
+
+    fn to_device(&self, device: &Device) -> Arc<dyn DataLoader<VqaBatch>> {
+        Arc::new(Self {
+            loader: self.loader.to_device(device),
+            ..self.clone()
+        })
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn DataLoader<VqaBatch>> {
+        Arc::new(Self {
+            loader: self.loader.slice(start, end),
+            ..self.clone()
+        })
+    }
+}
+
+/// The times of that many pairs of steps.
+fn measure(steps: usize) -> Result<Vec<Pair>, Failure> {
+    let config = Vqa::preset("quick", &toml::Table::new());
+    // The last step has a validation and a checkpoint after it; its time ends where no batch is asked for any more.
+    let training = TrainingConfig {
+        steps: steps + WARMUP + 1,
+        evaluate_every: 0,
+        checkpoint_every: 0,
+        ..config.training.clone()
+    };
+    let data = open_vqa(&config.data)?;
+    let tokenizer = Tokenizer::new(&config.tokenizer, &data.training_texts()?)?;
+    let vocabulary = tokenizer.vocabulary_size();
+    let images = ImageProcessor::new(&config.image)?.into();
+    let augment = config.augment.clone();
+    let labels = &data.labels;
+    let collate = VqaCollate::new(images, augment, tokenizer.into(), labels, config.blank)?;
+    let collate = Arc::new(collate);
+
+    let folder = tempfile::tempdir()?;
+    let device = Device::flex();
+    let run = Run {
+        dir: RunDir::new(folder.path()),
+        seed: 0,
+        device: device.clone(),
+        others: Vec::new(),
+        backend: "flex".into(),
+        memory: None,
+        interrupter: Interrupter::new(),
+        resume: false,
+        data: String::new(),
+        quiet: true,
+        profile: false,
+        tensorboard: false,
+    };
+    let record = RunRecord::new("vqa", "quick", &toml::Table::new(), 0, "flex", &device, "");
+    let _lock = run.start(&record)?;
+    let device = run.training_device(&training);
+    let model = || config.init(vocabulary, labels.len(), &device);
+    let (bare, devices) = (model(), std::slice::from_ref(&device));
+    let train = TakingTurns {
+        loader: Arc::new(TrainLoader::new(
+            data.train.clone(),
+            collate.clone(),
+            &config.loader,
             0,
-            steps,
-            device,
-        )?)
-    }
-
-    fn model(&self, device: &Device) -> VqaModel {
-        self.config
-            .init(self.vocabulary, self.data.labels.len(), device)
-    }
-
-    /// Seconds of the median step of a bare loop.
-    fn bare(&self) -> Result<f64, Failure> {
-        let device = Device::flex();
-        device.seed(0);
-        let mut model = self.model(&device.clone().autodiff());
-        let mut optimizer = adamw(&self.training, &model, &device);
-        let loader = self.loader(&device.clone().autodiff())?;
-        let (started, mut times) = (Instant::now(), Vec::new());
-        for batch in loader.iter() {
-            let output = TrainStep::step(&model, batch?);
-            model = optimizer.step(self.training.learning_rate, model, output.grads);
-            times.push(started.elapsed().as_secs_f64());
-        }
-        Ok(median_step(&times))
-    }
-
-    /// Seconds of the median step of the engine, from its own log.
-    fn engine(&self) -> Result<f64, Failure> {
-        let folder = tempfile::tempdir()?;
-        let device = Device::flex();
-        let run = Run {
-            dir: RunDir::new(folder.path()),
-            seed: 0,
-            device: device.clone(),
-            backend: "flex".into(),
-            interrupter: Interrupter::new(),
-            resume: false,
-            data: String::new(),
-            quiet: true,
-            profile: false,
-        };
-        let record = RunRecord::new("vqa", "quick", &toml::Table::new(), 0, "flex", &device, "");
-        let _lock = run.start(&record)?;
-        let train = Arc::new(self.loader(&device)?);
-        let few: Samples<VqaSample> = {
-            let sample = self.data.valid.get(0)?;
-            Arc::new(burn::data::dataset::InMemDataset::new(vec![sample]))
-        };
-        let valid = EvalLoader::new(few, self.collate.clone(), &self.config.loader, &device)?;
-        let model = self.model(&run.training_device(&self.training));
-        fit(&run, &self.training, model, train, Arc::new(valid), 1.0)?;
-        let lines = metrics::read(&run.dir)?.into_iter();
-        let seconds =
-            |line: &MetricLine| line.name == metrics::SECONDS && line.split == metrics::TRAIN;
-        let times: Vec<f64> = lines.filter(seconds).map(|line| line.value).collect();
-        Ok(median_step(&times))
-    }
-}
-
-/// The median of the times between the ends of steps.
-fn median_step(ends: &[f64]) -> f64 {
-    median(&mut ends.windows(2).map(|pair| pair[1] - pair[0]).collect())
-}
-
-fn median(values: &mut Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+            training.steps,
+            devices,
+        )?),
+        bare: Arc::new(Mutex::new(Bare {
+            optimizer: adamw(&training, &bare, &device),
+            model: Some(bare),
+            learning_rate: training.learning_rate,
+        })),
+        times: Arc::default(),
+    };
+    let few: Samples<VqaSample> = {
+        let sample = data.valid.get(0)?;
+        Arc::new(burn::data::dataset::InMemDataset::new(vec![sample]))
+    };
+    let valid = Arc::new(EvalLoader::new(few, collate, &config.loader, &device)?);
+    let times = train.times.clone();
+    fit(&run, &training, model(), Arc::new(train), valid, 1.0)?;
+    let times = locked(&times);
+    Ok(times[WARMUP..].to_vec())
 }
 
 fn main() -> Result<(), Failure> {
-    let args = Args::parse();
-    let workload = Workload::new(args.steps as usize + 1)?;
-    let (mut bare, mut engine) = (Vec::new(), Vec::new());
-    for round in 1..=args.rounds {
-        // Whoever comes second may find the machine warmer or busier: they take turns.
-        if round % 2 == 0 {
-            engine.push(workload.engine()?);
-            bare.push(workload.bare()?);
-        } else {
-            bare.push(workload.bare()?);
-            engine.push(workload.engine()?);
-        }
-    }
-    let mut ratios: Vec<f64> = engine.iter().zip(&bare).map(|(a, b)| a / b).collect();
+    let times = measure(Args::parse().steps as usize)?;
+    let sorted = |value: fn(&Pair) -> f64| {
+        let mut values: Vec<f64> = times.iter().map(value).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    };
+    let (bare, engine) = (sorted(|pair| pair.bare), sorted(|pair| pair.engine));
+    let ratios = sorted(|pair| pair.engine / pair.bare);
+    let at = |values: &[f64], share: f64| values[((values.len() - 1) as f64 * share) as usize];
     println!(
-        "a step: bare loop {:.1} ms, engine {:.1} ms; median of {} ratios {:.3} ({:.3} to {:.3})",
-        1e3 * median(&mut bare),
-        1e3 * median(&mut engine),
-        args.rounds,
-        median(&mut ratios),
-        ratios[0],
-        ratios[ratios.len() - 1],
+        "a step: bare loop {:.1} ms, engine {:.1} ms; median of {} ratios {:.3} (p10 {:.3}, p90 {:.3})",
+        1e3 * at(&bare, 0.5),
+        1e3 * at(&engine, 0.5),
+        ratios.len(),
+        at(&ratios, 0.5),
+        at(&ratios, 0.1),
+        at(&ratios, 0.9),
     );
     Ok(())
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

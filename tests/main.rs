@@ -10,6 +10,7 @@ mod comparison; // arms and seeds
 mod interruption; // Ctrl-C saves, and what goes on later ends the same
 #[cfg(unix)]
 mod kills; // SIGKILL changes nothing, and a directory has one process
+mod memory; // what a training takes is known before it starts
 mod names; // a misspelt name costs nothing
 mod parity; // the models against PyTorch
 mod support; // what several of them need

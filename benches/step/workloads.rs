@@ -110,7 +110,8 @@ fn fusion(strategy: &'static str, device: &Device) -> Result<Workload, Failure> 
         &data.labels,
         config.blank,
     )?;
-    let loader = TrainLoader::new(data.train, collate.into(), &config.loader, SEED, 1, device)?;
+    let devices = std::slice::from_ref(device);
+    let loader = TrainLoader::new(data.train, collate.into(), &config.loader, SEED, 1, devices)?;
     let batch: VqaBatch = loader.iter().next().ok_or("the loader has no batch")??;
 
     let tensors = vec![

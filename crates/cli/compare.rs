@@ -94,12 +94,15 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
         dir: planned.dir.clone(),
         seed: planned.record.seed,
         device: device.clone(),
+        others: Vec::new(),
         backend: backend.name.clone(),
+        memory: backend.memory(),
         interrupter: interrupter.clone(),
         resume: true,
         data: args.place.data.clone(),
         quiet: false,
         profile: false,
+        tensorboard: false,
     };
     for planned in plan.iter().filter(|planned| planned.dir.is_run()) {
         let same = run_of(planned).start(&planned.record);

@@ -1,9 +1,10 @@
 //! From `--backend NAME` to a device: the one place that names backends.
 
 use burn::tensor::{Device, Tensor};
-use crucible_training::Error;
+use crucible_training::{Error, memory};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use sysinfo::System;
 
 /// A backend of Burn; a cargo feature of the same name compiles it in.
 pub struct Backend {
@@ -135,6 +136,57 @@ impl Request {
         let device = device.ok_or_else(|| broken("it is not compiled in".into()))?;
         check(&device).map_err(broken)?;
         Ok(device)
+    }
+
+    /// The devices of these numbers, or, without any, the one of [`open`](Self::open).
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), and [`Error::Usage`] for numbers beside that of the backend.
+    pub fn open_all(&self, numbers: &[usize]) -> Result<Vec<Device>, Error> {
+        if numbers.is_empty() {
+            return Ok(vec![self.open()?]);
+        }
+        if self.index.is_some() {
+            return Err(Error::Usage(format!(
+                "--backend {} names a device and --devices others; write --backend {} --devices {}",
+                self.name,
+                self.backend.name,
+                numbers
+                    .iter()
+                    .map(usize::to_string)
+                    .collect::<Vec<_>>()
+                    .join(",")
+            )));
+        }
+        let open = |number: &usize| {
+            let Self { name, backend, .. } = self;
+            let (name, index) = (name.clone(), Some(*number));
+            Self {
+                name,
+                backend,
+                index,
+            }
+            .open()
+        };
+        numbers.iter().map(open).collect()
+    }
+
+    /// Most bytes that this process may hold, for the backends that compute in its memory. No GPU's driver tells.
+    pub fn memory(&self) -> Option<u64> {
+        let in_host_memory = ["flex", "cpu"].contains(&self.backend.name)
+            || (self.backend.name == "tch" && self.index.is_none_or(|index| index == 0));
+        if !in_host_memory {
+            return None;
+        }
+        let mut system = System::new();
+        system.refresh_memory();
+        let free = match system.cgroup_limits() {
+            Some(limits) => limits.free_memory.min(system.available_memory()),
+            None => system.available_memory(),
+        };
+        let held = memory::now()?;
+        Some(held + free)
     }
 }
 

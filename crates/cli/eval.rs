@@ -92,12 +92,15 @@ pub fn reopen(
         dir: RunDir::new(path),
         seed: record.seed,
         device: backend.open()?,
+        others: Vec::new(),
+        memory: None,
         backend: backend.name,
         interrupter: Interrupter::new(),
         resume: false,
         data: record.data.clone(),
         quiet: false,
         profile: false,
+        tensorboard: false,
     };
     Ok((recipe, record, run))
 }

@@ -117,7 +117,34 @@ fn curves(lines: &[MetricLine]) -> Vec<Curve> {
         );
         series.points.push((line.step as f64, line.value));
     }
+    curves.extend(throughput(lines));
     curves
+}
+
+/// Steps a second between two logged steps, those aside that have a validation in between.
+fn throughput(lines: &[MetricLine]) -> Option<Curve> {
+    let seconds = |split| {
+        let of = move |line: &&MetricLine| line.name == metrics::SECONDS && line.split == split;
+        lines.iter().filter(of)
+    };
+    let looked: Vec<usize> = seconds(metrics::VALID).map(|line| line.step).collect();
+    let logged: Vec<&MetricLine> = seconds(metrics::TRAIN).collect();
+    let mut points = Vec::new();
+    for pair in logged.windows(2) {
+        let [(first, from), (last, to)] = [0, 1].map(|index| (pair[index].step, pair[index].value));
+        if to > from && !looked.iter().any(|step| (first..last).contains(step)) {
+            points.push((last as f64, (last - first) as f64 / (to - from)));
+        }
+    }
+    (!points.is_empty()).then(|| Curve {
+        name: "Steps a second".into(),
+        x_label: "step".into(),
+        axis: Axis::Linear,
+        series: vec![Series {
+            label: metrics::TRAIN.into(),
+            points,
+        }],
+    })
 }
 
 fn find_or_push<T>(items: &mut Vec<T>, is: impl Fn(&T) -> bool, new: impl FnOnce() -> T) -> &mut T {
@@ -193,5 +220,27 @@ mod tests {
             (curves[1].name.as_str(), curves[1].axis),
             ("Accuracy", Axis::Percent)
         );
+    }
+
+    #[test]
+    fn throughput_leaves_validations_out() {
+        let line = |step, split: &str, value| MetricLine {
+            step,
+            epoch: 0.0,
+            split: split.into(),
+            name: metrics::SECONDS.into(),
+            value,
+        };
+        let lines = [
+            line(1, "train", 1.0),
+            line(5, "train", 3.0),
+            line(10, "train", 4.0),
+            line(10, "valid", 9.0),
+            line(20, "train", 14.0),
+            line(30, "train", 18.0),
+        ];
+        let points = throughput(&lines).unwrap().series.remove(0).points;
+        assert_eq!(points, [(5.0, 2.0), (10.0, 5.0), (30.0, 2.5)]);
+        assert!(throughput(&lines[..1]).is_none());
     }
 }

@@ -4,6 +4,7 @@ use crate::options::{Choice, Place, strategy};
 use crate::{devices, output, session};
 use burn::train::Interrupter;
 use crucible_training::recipe::RunResult;
+use crucible_training::run::device_name;
 use crucible_training::{Error, Run, RunDir, RunRecord, run_dir, signals};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,14 @@ pub struct Args {
     #[arg(long)]
     resume: bool,
 
+    /// Several devices of the backend, by number, that share the batches of each update (training.accumulate)
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    devices: Vec<usize>,
+
+    /// Write event files too: `tensorboard --logdir runs` shows them while it trains
+    #[arg(long)]
+    tensorboard: bool,
+
     /// Say at the end where the time went: data, forward, backward, optimizer, ...
     #[arg(long)]
     profile: bool,
@@ -68,18 +77,23 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
                 .into(),
         });
     }
+    let mut devices = backend.open_all(&args.devices)?;
+    let names: Vec<String> = devices.iter().map(device_name).collect();
     let run = Run {
         dir,
         seed: args.seed,
-        device: backend.open()?,
+        device: devices.remove(0),
+        others: devices,
+        memory: backend.memory(),
         backend: backend.name,
         interrupter: Interrupter::new(),
         resume: args.resume,
         data: args.place.data.clone(),
         quiet: false,
         profile: args.profile,
+        tensorboard: args.tensorboard,
     };
-    let record = RunRecord::new(
+    let mut record = RunRecord::new(
         recipe.name(),
         &args.choice.preset,
         &config,
@@ -88,6 +102,7 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
         &run.device,
         &run.data,
     );
+    record.device = names.join(", ");
     eprintln!(
         "{} into {}",
         session::describe(&record),

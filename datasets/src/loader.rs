@@ -52,7 +52,8 @@ pub(crate) struct Source<C: Collate> {
     pub samples: Samples<C::Sample>,
     pub collate: Arc<C>,
     pub config: LoaderConfig,
-    pub device: Device,
+    /// Batch b is for the one at b modulo their number.
+    pub devices: Vec<Device>,
 }
 
 impl<C: Collate> Clone for Source<C> {
@@ -61,7 +62,7 @@ impl<C: Collate> Clone for Source<C> {
             samples: self.samples.clone(),
             collate: self.collate.clone(),
             config: self.config.clone(),
-            device: self.device.clone(),
+            devices: self.devices.clone(),
         }
     }
 }
@@ -71,7 +72,7 @@ impl<C: Collate> Source<C> {
         samples: Samples<C::Sample>,
         collate: Arc<C>,
         config: &LoaderConfig,
-        device: &Device,
+        devices: &[Device],
     ) -> Result<Self, DataError> {
         config.check()?;
         if samples.is_empty() {
@@ -85,13 +86,13 @@ impl<C: Collate> Source<C> {
             samples,
             collate,
             config: config.clone(),
-            device: device.clone(),
+            devices: devices.to_vec(),
         })
     }
 
     fn on(&self, device: &Device) -> Self {
         Self {
-            device: device.clone(),
+            devices: vec![device.clone()],
             ..self.clone()
         }
     }
@@ -107,7 +108,7 @@ pub struct TrainLoader<C: Collate> {
 }
 
 impl<C: Collate> TrainLoader<C> {
-    /// A loader of that many batches.
+    /// A loader of that many batches, which go to the devices in turn.
     ///
     /// # Errors
     ///
@@ -118,10 +119,10 @@ impl<C: Collate> TrainLoader<C> {
         config: &LoaderConfig,
         seed: u64,
         batches: usize,
-        device: &Device,
+        devices: &[Device],
     ) -> Result<Self, DataError> {
         Ok(Self {
-            source: Source::new(samples, collate, config, device)?,
+            source: Source::new(samples, collate, config, devices)?,
             seed,
             batches: 0..batches,
         })
@@ -201,7 +202,7 @@ impl<C: Collate> EvalLoader<C> {
     ) -> Result<Self, DataError> {
         let range = 0..samples.len();
         Ok(Self {
-            source: Source::new(samples, collate, config, device)?,
+            source: Source::new(samples, collate, config, std::slice::from_ref(device))?,
             range,
         })
     }

@@ -36,7 +36,7 @@ pub(crate) struct Prefetch<C: Collate> {
     queues: Vec<Receiver<Prepared<C>>>,
     workers: Vec<JoinHandle<()>>,
     collate: Arc<C>,
-    device: Device,
+    devices: Vec<Device>,
     /// Number of the first batch, how many there are, and how many of them were given out.
     first: usize,
     batches: usize,
@@ -64,7 +64,7 @@ impl<C: Collate> Prefetch<C> {
             queues: Vec::new(),
             workers: Vec::new(),
             collate: source.collate.clone(),
-            device: source.device.clone(),
+            devices: source.devices.clone(),
             first: batches.start,
             batches: batches.len(),
             delivered: 0,
@@ -139,8 +139,10 @@ impl<C: Collate> Iterator for Prefetch<C> {
         };
         match received {
             Ok(Ok(host)) => {
+                let batch = self.first + self.delivered;
                 self.delivered += 1;
-                Some(Ok(self.collate.upload(host, &self.device)))
+                let device = &self.devices[batch % self.devices.len()];
+                Some(Ok(self.collate.upload(host, device)))
             }
             // After an error nothing follows: what comes next would not be the run that was asked for.
             Ok(Err(error)) => {

@@ -11,6 +11,7 @@ use burn::lr_scheduler::LrSchedulerRecord;
 use burn::module::Module;
 use burn::optim::OptimizerRecord;
 use burn::store::ModuleRecord;
+use burn::tensor::Bytes;
 use contents::{AVERAGE, MODEL, OPTIMIZER, SCHEDULE, Seal, restore};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -110,7 +111,7 @@ impl CheckpointSet {
             serde_json::from_slice(&text).map_err(|error| format!("{STATE}: {error}"))?;
         let mut contents = Contents::new();
         for (name, seal) in files {
-            let content = read(&name)?;
+            let content = Bytes::from_bytes_vec(read(&name)?).shared();
             let wrong = |reason: String| format!("{name}: {reason}");
             seal.check(&content).map_err(wrong)?;
             contents.insert(name, content);
@@ -127,7 +128,7 @@ impl CheckpointSet {
         &self.path
     }
 
-    fn content(&self, name: &str) -> Result<&[u8], Error> {
+    fn content(&self, name: &str) -> Result<&Bytes, Error> {
         match self.contents.get(name) {
             Some(content) => Ok(content),
             None => Err(failed(&self.path, format!("it has no {name}"))),
@@ -294,7 +295,7 @@ pub(crate) fn save(
     if CheckpointSet::open(&target).is_ok_and(|set| set.state.is_same(&state)) {
         return Ok(());
     }
-    let needed: usize = contents.values().map(Vec::len).sum();
+    let needed: usize = contents.values().map(|content| content.len()).sum();
     let unfinished = folder.join(format!("{HIDDEN}{name}"));
     let replaced = folder.join(format!("{REPLACED}{name}"));
     let write = || -> Result<(), Error> {

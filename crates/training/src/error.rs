@@ -174,6 +174,21 @@ pub enum Error {
         samples: Vec<String>,
     },
 
+    /// Training would take more memory than there is; nothing of it was taken.
+    #[error(
+        "training would take about {} with batches of {batch_size}, and {} may be used; lower `loader.batch_size` (and raise `training.accumulate`, which keeps the samples of an update), set `training.gradient_checkpointing = true`, or make the model smaller",
+        size(*needed),
+        size(*limit)
+    )]
+    Memory {
+        /// Bytes expected.
+        needed: u64,
+        /// Bytes that may be used.
+        limit: u64,
+        /// Samples of a batch.
+        batch_size: usize,
+    },
+
     /// Stopped on request; the state was saved.
     #[error("interrupted at step {step}; continue with --resume --out {}", run.display())]
     Interrupted {
@@ -191,6 +206,14 @@ pub enum Error {
 fn reached(place: &Option<String>) -> String {
     let place = place.as_ref();
     place.map_or(String::new(), |place| format!(", first in {place}"))
+}
+
+/// `12.5 GiB`
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..0x4000_0000 => format!("{} MiB", bytes >> 20),
+        _ => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
+    }
 }
 
 /// The first few samples.
@@ -218,7 +241,8 @@ impl Error {
             | Error::WrongType { .. }
             | Error::Syntax { .. }
             | Error::Data(_)
-            | Error::Run { .. } => 2,
+            | Error::Run { .. }
+            | Error::Memory { .. } => 2,
             Error::Interrupted { .. } => 130,
             Error::Checkpoint { .. }
             | Error::Io { .. }
@@ -310,6 +334,14 @@ mod tests {
                 1,
             ),
             (Error::Backend("x".into()), 1),
+            (
+                Error::Memory {
+                    needed: 2,
+                    limit: 1,
+                    batch_size: 8,
+                },
+                2,
+            ),
         ] {
             assert_eq!(error.exit_code(), code, "{error}");
         }
@@ -342,6 +374,17 @@ mod tests {
         assert!(
             error.to_string().starts_with(
                 "step 7: train loss is NaN, first in the gradient of `head.weight` (samples 0, 1, 2, 3, 4 and 2 more); lower"
+            ),
+            "{error}"
+        );
+        let error = Error::Memory {
+            needed: 25 << 29,
+            limit: 800 << 20,
+            batch_size: 64,
+        };
+        assert!(
+            error.to_string().starts_with(
+                "training would take about 12.5 GiB with batches of 64, and 800 MiB may be used; lower `loader.batch_size`"
             ),
             "{error}"
         );

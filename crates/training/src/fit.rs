@@ -59,7 +59,8 @@ pub struct Fitted<M> {
 ///
 /// In the training loader one item is one batch: `num_items()` is the number of batches of the whole
 /// run ([`TrainingConfig::batches`]), and `slice(a, b)` the batches after `a` up to `b`, for a resumed
-/// run. The validation loader is one pass. `steps_per_epoch` turns steps into epochs for people.
+/// run. With several devices it puts its batches on [`Run::training_devices`] in turn. The validation
+/// loader is one pass. `steps_per_epoch` turns steps into epochs for people.
 ///
 /// Initial weights are drawn from (seed), dropout from (seed, batch); with a loader that depends on
 /// (seed, batch) alone, a resumed run ends with the weights of an uninterrupted one, bit for bit.
@@ -82,7 +83,7 @@ where
     <M as TrainStep>::Output: Observe,
     <M as InferenceStep>::Output: Observe,
 {
-    config.check(train.num_items())?;
+    config.check(train.num_items(), 1 + run.others.len())?;
     let set = newest(run)?;
     let mut model = initialise(run, config, model)?;
     if config.non_finite == NonFinite::Skip && has_running_statistics(&model) {
@@ -218,7 +219,11 @@ fn newest(run: &Run) -> Result<Option<CheckpointSet>, Error> {
 
 /// Draws the initial weights from the seed of the run, moves them to the training device, and freezes
 /// what is not to train.
-fn initialise<M: Module>(run: &Run, config: &TrainingConfig, model: M) -> Result<M, Error> {
+pub(crate) fn initialise<M: Module>(
+    run: &Run,
+    config: &TrainingConfig,
+    model: M,
+) -> Result<M, Error> {
     run.device.seed(seeds::derive(run.seed, seeds::INIT, 0));
     model.visit(&mut DrawAll);
     let model = match model.devices().iter().all(|device| device.is_autodiff()) {

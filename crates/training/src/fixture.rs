@@ -216,12 +216,15 @@ pub fn run(folder: &Path, resume: bool) -> Run {
         dir: RunDir::new(folder),
         seed: 3,
         device: Device::flex(),
+        others: Vec::new(),
         backend: "flex".to_string(),
+        memory: None,
         interrupter: Interrupter::new(),
         resume,
         data: String::new(),
         quiet: true,
         profile: false,
+        tensorboard: false,
     };
     drop(run.start(&record(&run)).unwrap());
     run

@@ -15,6 +15,8 @@
 //! | [`gradients`] | of all parameters together: norm, clipping, mean over batches |
 //! | [`schedule`] | linear warmup, then one of four decays |
 //! | [`mod@fit`] | the one way to train a model |
+//! | [`strategy`] | the loop over steps: guards, averages, when to look and to save |
+//! | [`memory`] | whether a training fits, before it starts |
 //! | [`checkpoint`] | sets of model, optimizer, schedule and state |
 //! | [`observe`] | what a step tells the log |
 //! | [`metrics`] | `metrics.jsonl` |
@@ -28,10 +30,12 @@
 pub mod checkpoint;
 pub mod config;
 mod error;
+mod events;
 pub mod fit;
 #[cfg(test)]
 mod fixture;
 pub mod gradients;
+pub mod memory;
 pub mod metrics;
 pub mod observe;
 pub mod optimizer;

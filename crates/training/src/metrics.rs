@@ -1,7 +1,8 @@
 //! `metrics.jsonl`: one value a line, at full precision.
 
 use crate::checkpoint::State;
-use crate::{Error, RunDir, Scalar, run_dir};
+use crate::events::Events;
+use crate::{Error, Run, RunDir, Scalar, run_dir};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -45,12 +46,14 @@ pub(crate) struct MetricsLog {
     path: PathBuf,
     file: File,
     steps_per_epoch: f64,
+    events: Option<Events>,
 }
 
 impl MetricsLog {
     /// Opens the log where `state` was saved. What an earlier process wrote after that, which will be
     /// computed again, goes, as does a line it did not finish; every (step, split, name) stays unique.
-    pub(crate) fn open(dir: &RunDir, state: &State, steps_per_epoch: f64) -> Result<Self, Error> {
+    pub(crate) fn open(run: &Run, state: &State, steps_per_epoch: f64) -> Result<Self, Error> {
+        let dir = &run.dir;
         let path = dir.file(run_dir::METRICS);
         let text = match std::fs::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
@@ -72,10 +75,15 @@ impl MetricsLog {
             .append(true)
             .open(&path)
             .map_err(Error::io("write", &path))?;
+        let events = match run.tensorboard {
+            true => Some(Events::create(dir, &read(dir)?, state.seconds)?),
+            false => None,
+        };
         Ok(Self {
             path,
             file,
             steps_per_epoch,
+            events,
         })
     }
 
@@ -86,6 +94,9 @@ impl MetricsLog {
         split: &str,
         values: &[(&str, f64)],
     ) -> Result<(), Error> {
+        if let Some(events) = &mut self.events {
+            events.append(step, split, values)?;
+        }
         let mut text = Vec::new();
         for (name, value) in values {
             let line = MetricLine {

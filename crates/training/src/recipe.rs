@@ -1,6 +1,6 @@
 //! What a recipe is, and the form in which the binary holds many of them.
 
-use crate::{Cost, Error, Run, config, metrics, run_dir};
+use crate::{Cost, Error, Run, config, memory, metrics, run_dir};
 use crucible_evaluation::accuracy::Prediction;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -258,22 +258,12 @@ fn write_result(run: &Run, outcome: &Outcome) -> Result<(), Error> {
             backend: record.backend,
             cost: outcome.cost,
             samples_per_second: outcome.cost.samples_per_second(),
-            peak_rss_bytes: peak_rss_bytes(),
+            peak_rss_bytes: memory::peak(),
             data_digest: outcome.data_digest.clone(),
             predictions: outcome.predictions.len(),
             test: outcome.metrics.clone(),
         },
     )
-}
-
-/// Most memory this process ever held, where `/proc` tells.
-fn peak_rss_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 #[cfg(test)]

@@ -100,6 +100,14 @@ impl RunRecord {
     }
 }
 
+fn with_gradients(device: &Device, config: &TrainingConfig) -> Device {
+    let device = device.clone().autodiff();
+    match config.gradient_checkpointing {
+        true => device.gradient_checkpointing(),
+        false => device,
+    }
+}
+
 /// The device in words, such as `Flex(Cpu)`.
 pub fn device_name(device: &Device) -> String {
     let text = format!("{device:?}");
@@ -140,8 +148,12 @@ pub struct Run {
     /// The plain device, for data and evaluation. A model may be initialised on it too: [`fit`](crate::fit())
     /// moves it to [`training_device`](Self::training_device).
     pub device: Device,
+    /// Further devices, which share the batches of an update with that one.
+    pub others: Vec<Device>,
     /// Name of the backend, for the records.
     pub backend: String,
+    /// Most bytes of memory that this process may hold, where that is known.
+    pub memory: Option<u64>,
     /// Asks the run to save and stop.
     pub interrupter: Interrupter,
     /// Whether to continue at the newest checkpoint, if there is one.
@@ -152,16 +164,22 @@ pub struct Run {
     pub quiet: bool,
     /// Whether to say at the end where the time went.
     pub profile: bool,
+    /// Whether to write event files for TensorBoard.
+    pub tensorboard: bool,
 }
 
 impl Run {
     /// The device with gradients.
     pub fn training_device(&self, config: &TrainingConfig) -> Device {
-        let device = self.device.clone().autodiff();
-        match config.gradient_checkpointing {
-            true => device.gradient_checkpointing(),
-            false => device,
-        }
+        with_gradients(&self.device, config)
+    }
+
+    /// All devices that train, with gradients. Batch b of a training is for the one at b modulo their number.
+    pub fn training_devices(&self, config: &TrainingConfig) -> Vec<Device> {
+        let devices = std::iter::once(&self.device).chain(&self.others);
+        devices
+            .map(|device| with_gradients(device, config))
+            .collect()
     }
 
     /// Writes `run.json`, or, to resume, makes sure that it is the run that was started here. The

@@ -20,6 +20,7 @@ mod guard;
 mod session;
 mod update;
 mod watch;
+mod workers;
 
 /// Trains from the step after `start` to the last step of the configuration.
 pub(crate) struct StepStrategy<M> {
@@ -59,8 +60,12 @@ where
         let average = lock(&self.average).take();
         let valid = valid.to_device(&self.run.device);
         let mut session = Session::new(self, learner, average, valid, components.event_store);
-        let device = self.run.training_device(&self.config);
-        let end = session.train(train.to_device(&device));
+        // A loader for several devices knows them: `to_device` could name but one.
+        let train = match self.run.others.as_slice() {
+            [] => train.to_device(&self.run.training_device(&self.config)),
+            _ => train,
+        };
+        let end = session.train(train);
         *lock(&self.end) = Some(end);
         (session.result(), components.event_processor)
     }

@@ -195,7 +195,7 @@ fn training_augments_and_evaluation_does_not() {
         .into_iter()
         .map(|b| b.images.into_data().iter::<f32>().collect())
         .collect();
-    let train = TrainLoader::new(samples, collate, &loader, 5, 40, &device).unwrap();
+    let train = TrainLoader::new(samples, collate, &loader, 5, 40, &[device]).unwrap();
     let varied = drain(&train)
         .into_iter()
         .map(|batch| batch.images.into_data().iter::<f32>().collect::<Vec<_>>());
@@ -226,7 +226,7 @@ fn easy_vqa_loads_the_same_with_any_number_of_workers() {
     let run = |workers| -> Vec<VqaBatch> {
         let config = config(32, workers, 2);
         let train = data.train.clone();
-        drain(&TrainLoader::new(train, collate.clone(), &config, 7, 6, &Device::flex()).unwrap())
+        drain(&TrainLoader::new(train, collate.clone(), &config, 7, 6, &[Device::flex()]).unwrap())
     };
     let one = run(1);
     for workers in [2, 4] {

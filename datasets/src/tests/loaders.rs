@@ -70,7 +70,7 @@ fn train(len: usize, config: &LoaderConfig, seed: u64, steps: usize) -> TrainLoa
         config,
         seed,
         steps,
-        &Device::flex(),
+        &[Device::flex()],
     )
     .unwrap()
 }
@@ -319,7 +319,7 @@ fn an_iterator_dropped_early_stops_its_workers() {
         &config(1, 2, 3),
         0,
         1_000_000,
-        &Device::flex(),
+        &[Device::flex()],
     )
     .unwrap();
     let mut batches = loader.iter();
@@ -368,7 +368,7 @@ fn a_billion_samples_cost_no_more_than_a_few() {
         &config(10, 1, 2),
         3,
         steps,
-        &Device::flex(),
+        &[Device::flex()],
     )
     .unwrap();
     let first = loader.iter().next().unwrap().unwrap();
@@ -392,7 +392,8 @@ fn a_billion_samples_cost_no_more_than_a_few() {
 fn senseless_loaders_are_refused() {
     let device = Device::flex();
     for config in [config(0, 1, 1), config(1, 1, 0)] {
-        let loader = TrainLoader::new(numbers(3), Arc::<Record>::default(), &config, 0, 1, &device);
+        let devices = std::slice::from_ref(&device);
+        let loader = TrainLoader::new(numbers(3), Arc::<Record>::default(), &config, 0, 1, devices);
         assert!(matches!(loader.err(), Some(DataError::Setting { .. })));
     }
     let loader = EvalLoader::new(
@@ -402,4 +403,32 @@ fn senseless_loaders_are_refused() {
         &device,
     );
     assert!(matches!(loader.err(), Some(DataError::Setting { .. })));
+}
+
+/// Tells of a batch whether it was made for a device with gradients.
+#[derive(Default)]
+struct Uploads;
+
+impl Collate for Uploads {
+    type Sample = usize;
+    type Host = ();
+    type Batch = bool;
+
+    fn collate(&self, _: Vec<Drawn<usize>>) -> Result<(), DataError> {
+        Ok(())
+    }
+
+    fn upload(&self, (): (), device: &Device) -> bool {
+        device.is_autodiff()
+    }
+}
+
+#[test]
+fn devices_take_turns_and_keep_them_after_a_resume() {
+    let devices = [Device::flex(), Device::flex().autodiff()];
+    let collate = Arc::<Uploads>::default();
+    let loader = TrainLoader::new(numbers(5), collate, &config(2, 3, 1), 0, 7, &devices).unwrap();
+    let all = [false, true, false, true, false, true, false];
+    assert_eq!(drain(&loader), all);
+    assert_eq!(drain(&*loader.slice(3, 7)), all[3..]);
 }

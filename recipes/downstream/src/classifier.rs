@@ -8,6 +8,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn::train::{InferenceStep, LearnerModel, TrainStep};
 use crucible_datasets::{Collate, Data, EvalLoader, LoaderConfig, Split, TrainLoader};
+use crucible_training::memory::rehearse;
 use crucible_training::metrics::Means;
 use crucible_training::{
     ClassificationOutput, Cost, Error, Observe, Outcome, Prediction, Run, TrainingConfig, fit,
@@ -30,15 +31,23 @@ where
 {
     let samples = |split| data.samples(split).map_err(Error::data);
     samples(Split::Test)?;
-    let train = TrainLoader::new(
-        samples(Split::Train)?,
-        collate.clone(),
-        loader,
-        run.seed,
-        config.batches(),
-        &run.device,
-    );
-    let train = train.map_err(Error::data)?;
+    let (training, devices) = (samples(Split::Train)?, run.training_devices(config));
+    let batches = |loader: &LoaderConfig, count| {
+        let (training, collate) = (training.clone(), collate.clone());
+        TrainLoader::new(training, collate, loader, run.seed, count, &devices).map_err(Error::data)
+    };
+    let model = rehearse(run, config, model, loader.batch_size, |batch_size| {
+        let ready = 1 + loader.workers * (loader.prefetch + 1);
+        let loader = LoaderConfig {
+            batch_size,
+            ..*loader
+        };
+        batches(&loader, ready)?
+            .iter()
+            .map(|batch| batch.map_err(Error::data))
+            .collect()
+    })?;
+    let train = batches(loader, config.batches())?;
     let epoch = train.batches_per_epoch() / config.accumulate as f64;
     let valid = EvalLoader::new(samples(Split::Valid)?, collate.clone(), loader, &run.device);
     let valid = Arc::new(valid.map_err(Error::data)?);

@@ -23,8 +23,8 @@ pub const SCHEDULE: &str = "schedule.bpk";
 /// The moving average of the weights, where there is one.
 pub const AVERAGE: &str = "average.bpk";
 
-/// The files of a set, in memory.
-pub type Contents = BTreeMap<String, Vec<u8>>;
+/// The files of a set, in memory, shared: a clone of one copies nothing.
+pub type Contents = BTreeMap<String, Bytes>;
 
 /// The size of a file and its checksums.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub struct Seal {
 
 impl Seal {
     /// The seal of a burnpack file.
-    pub fn of(content: &[u8]) -> Result<Self, String> {
+    pub fn of(content: &Bytes) -> Result<Self, String> {
         Ok(Self {
             bytes: content.len() as u64,
             sha256: sha256(content),
@@ -46,7 +46,7 @@ impl Seal {
     }
 
     /// Says what is wrong with `content`, down to the tensor.
-    pub fn check(&self, content: &[u8]) -> Result<(), String> {
+    pub fn check(&self, content: &Bytes) -> Result<(), String> {
         if content.len() as u64 != self.bytes {
             return Err(format!(
                 "has {} bytes instead of {}",
@@ -70,16 +70,14 @@ impl Seal {
 }
 
 /// The checksum of each tensor of a burnpack file.
-fn tensors(content: &[u8]) -> Result<BTreeMap<String, String>, String> {
-    let reader = Reader::from_bytes(Bytes::from_bytes_vec(content.to_vec()))
-        .map_err(|error| error.to_string())?;
-    let sum = |name: &str| {
-        let data = reader
-            .tensor_data(name)
-            .map_err(|error| error.to_string())?;
-        Ok((name.to_string(), sha256(&data)))
+fn tensors(content: &Bytes) -> Result<BTreeMap<String, String>, String> {
+    let tensors = Reader::from_bytes(content.clone()).and_then(Reader::into_tensors);
+    let sum = |tensor: burn_pack::Tensor| {
+        let (name, _, _, _, data) = tensor.into_parts()?;
+        Ok((name, sha256(&data)))
     };
-    reader.tensor_names().into_iter().map(sum).collect()
+    let sums = tensors.and_then(|tensors| tensors.into_iter().map(sum).collect());
+    sums.map_err(|error| error.to_string())
 }
 
 pub fn sha256(content: &[u8]) -> String {
@@ -114,18 +112,16 @@ pub fn collect<M: LearnerModel>(
         let record = Module::into_record(average);
         let bytes =
             ModuleRecord::into_bytes(record).map_err(|error| Error::Backend(error.to_string()))?;
-        contents.insert(AVERAGE.into(), bytes.to_vec());
+        contents.insert(AVERAGE.into(), bytes.shared());
     }
     Ok(contents)
 }
 
 /// A record from the bytes of its file.
-pub fn restore<R: Checkpoint>(content: &[u8], path: &Path) -> Result<R, Error> {
-    R::checkpoint_from_bytes(Bytes::from_bytes_vec(content.to_vec())).map_err(|error| {
-        Error::Checkpoint {
-            path: path.to_path_buf(),
-            reason: error.to_string(),
-        }
+pub fn restore<R: Checkpoint>(content: &Bytes, path: &Path) -> Result<R, Error> {
+    R::checkpoint_from_bytes(content.clone()).map_err(|error| Error::Checkpoint {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
     })
 }
 
@@ -162,7 +158,7 @@ impl<R: Checkpoint> Checkpointer<R> for Place {
         let bytes = record
             .checkpoint_into_bytes()
             .map_err(CheckpointerError::Record)?;
-        self.shelf.lock().insert(self.name.into(), bytes.to_vec());
+        self.shelf.lock().insert(self.name.into(), bytes.shared());
         Ok(())
     }
 
@@ -176,8 +172,7 @@ impl<R: Checkpoint> Checkpointer<R> for Place {
         let content = shelf
             .get(self.name)
             .ok_or_else(|| CheckpointerError::Unknown(format!("no {}", self.name)))?;
-        R::checkpoint_from_bytes(Bytes::from_bytes_vec(content.clone()))
-            .map_err(CheckpointerError::Record)
+        R::checkpoint_from_bytes(content.clone()).map_err(CheckpointerError::Record)
     }
 }
 

@@ -56,6 +56,9 @@ pub struct TrainingConfig {
     pub non_finite_limit: usize,
     /// Steps between two passes over the validation split; 0 for one at the end.
     pub evaluate_every: usize,
+    /// Minutes between two passes over the validation split, beside those every so many steps; 0 for none.
+    #[schemars(range(min = 0.0))]
+    pub evaluate_minutes: f64,
     /// Steps between two checkpoints; 0 for one at the end.
     pub checkpoint_every: usize,
     /// Minutes between two checkpoints, beside those every so many steps; 0 for none.
@@ -99,6 +102,7 @@ impl TrainingConfig {
             non_finite: NonFinite::Stop,
             non_finite_limit: 10,
             evaluate_every: steps.div_ceil(10),
+            evaluate_minutes: 0.0,
             checkpoint_every: steps.div_ceil(10),
             checkpoint_minutes: 0.0,
             keep_checkpoints: 2,
@@ -127,7 +131,7 @@ impl TrainingConfig {
     }
 
     /// What the ranges of single keys cannot say.
-    pub(super) fn check(&self, batches: usize) -> Result<(), Error> {
+    pub(super) fn check(&self, batches: usize, devices: usize) -> Result<(), Error> {
         if self.min_learning_rate > self.learning_rate {
             return Err(Error::Usage(format!(
                 "`min_learning_rate` ({}) is above `learning_rate` ({})",
@@ -151,6 +155,13 @@ impl TrainingConfig {
                 "`epsilon` must be above 0: a parameter without gradients would be divided by it"
                     .into(),
             ));
+        }
+        if !self.accumulate.is_multiple_of(devices) {
+            return Err(Error::Usage(format!(
+                "`training.accumulate` ({}) must be a multiple of the {devices} devices, which share the batches of \
+                 an update",
+                self.accumulate
+            )));
         }
         if batches != self.batches() {
             return Err(Error::Usage(format!(

@@ -1,6 +1,7 @@
 //! One training, from where it starts to where it ends: the loop around the updates.
 
 use super::update::due;
+use super::workers::Workers;
 use super::{Average, End, StepStrategy};
 use crate::checkpoint::{self, CheckpointSet, Disk, State};
 use crate::metrics::{Means, MetricsLog, SECONDS, VALID, finite};
@@ -19,9 +20,11 @@ pub(super) struct Session<'a, M: LearnerModel> {
     pub(super) learner: Learner<M>,
     pub(super) average: Option<Average<M>>,
     valid: ValidLoader<M>,
+    pub(super) workers: Workers<M>,
     store: Arc<EventStoreClient>,
     started: Instant,
     saved: Instant,
+    looked: Instant,
     pub(super) state: State,
     pub(super) progress: Progress,
     pub(super) profile: Profile,
@@ -49,9 +52,11 @@ where
             learner,
             average,
             valid,
+            workers: Workers::new(&run.training_devices(&strategy.config)),
             store,
             started: Instant::now(),
             saved: Instant::now(),
+            looked: Instant::now(),
             progress: Progress::new(run.quiet, start.step, strategy.config.steps),
             profile: Profile::new(run.profile),
             state: start,
@@ -92,7 +97,7 @@ where
 
     pub(super) fn train(&mut self, train: TrainLoader<M>) -> Result<End, Error> {
         let (run, config) = (self.run(), self.config());
-        let mut log = MetricsLog::open(&run.dir, &self.state, self.steps_per_epoch())?;
+        let mut log = MetricsLog::open(run, &self.state, self.steps_per_epoch())?;
         // A stop may have fallen between a step and the validation due after it.
         self.look_if_due(&mut log)?;
         let rest = match self.state.step * config.accumulate {
@@ -104,7 +109,7 @@ where
             if run.interrupter.should_stop() {
                 return self.interrupted();
             }
-            if let Some(reason) = self.over().or_else(|| self.waited_long_enough()) {
+            if let Some(reason) = self.out_of_time().or_else(|| self.waited_long_enough()) {
                 self.look(&mut log)?;
                 self.state.ended = Some(reason);
                 break;
@@ -112,7 +117,9 @@ where
             self.update(&mut *batches, &mut log)?;
             let step = self.state.step;
             let best = self.look_if_due(&mut log)?;
-            let save = best || due(step, config.checkpoint_every) || self.is_time_to_save();
+            let save = best
+                || due(step, config.checkpoint_every)
+                || over(self.saved, config.checkpoint_minutes);
             if save && step < config.steps {
                 self.save()?;
             }
@@ -142,7 +149,7 @@ where
         })
     }
 
-    fn over(&self) -> Option<String> {
+    fn out_of_time(&self) -> Option<String> {
         let minutes = self.config().max_minutes;
         (minutes > 0.0 && self.seconds() >= 60.0 * minutes)
             .then(|| format!("`max_minutes` ({minutes}) are over"))
@@ -155,11 +162,6 @@ where
             let stale = self.state.watch.stale;
             format!("no better validation {name} in {stale} validations (`patience`)")
         })
-    }
-
-    fn is_time_to_save(&self) -> bool {
-        let minutes = self.config().checkpoint_minutes;
-        minutes > 0.0 && self.saved.elapsed().as_secs_f64() >= 60.0 * minutes
     }
 
     /// Goes on with the weights, the optimizer and the average of `set`; step and data stay.
@@ -181,7 +183,8 @@ where
     /// Validates after a step that asks for it. Whether the weights are among the best to be kept.
     fn look_if_due(&mut self, log: &mut MetricsLog) -> Result<bool, Error> {
         let (config, step) = (self.config(), self.state.step);
-        match step > 0 && (step == config.steps || due(step, config.evaluate_every)) {
+        let asked = due(step, config.evaluate_every) || over(self.looked, config.evaluate_minutes);
+        match step > 0 && (step == config.steps || asked) {
             true => self.look(log),
             false => Ok(false),
         }
@@ -223,6 +226,7 @@ where
         run.dir.log(&line)?;
         self.profile.add(Part::Validation, started);
         self.state.looked = step;
+        self.looked = Instant::now();
         let watch = &mut self.state.watch;
         let best = watch.see(config.monitor, step, &means, config.keep_best);
         self.validation = means;
@@ -258,4 +262,9 @@ where
             run: self.run().dir.path().to_path_buf(),
         })
     }
+}
+
+/// Whether `minutes` have gone by since `last`; 0 never do.
+fn over(last: Instant, minutes: f64) -> bool {
+    minutes > 0.0 && last.elapsed().as_secs_f64() >= 60.0 * minutes
 }

@@ -73,50 +73,43 @@ where
         let accumulate = self.config().accumulate;
         let (mut mean, mut means) = (Mean::default(), Means::default());
         let (mut samples, mut ids) = (0.0, Vec::new());
-        for part in 1..=accumulate {
+        let (mut taken, model) = (0, self.learner.model());
+        while taken < accumulate {
             let clock = Instant::now();
-            let batch = match batches.next() {
-                Some(batch) => batch.map_err(Error::data)?,
-                None => {
-                    return Err(Error::Backend(format!(
-                        "the training data ended after step {} of {}",
-                        step - 1,
-                        self.config().steps
-                    )));
-                }
-            };
+            let together = self.next(step, batches)?;
             self.profile.add(Part::Data, clock);
+            taken += together.len();
             // Dropout and masks of this batch do not depend on the batches before it.
-            let index = (step - 1) * accumulate + part;
+            let index = (step - 1) * accumulate + taken;
             let seed = seeds::derive(self.run().seed, seeds::STEP, index as u64);
             self.run().device.seed(seed);
             let clock = Instant::now();
-            let output = self.learner.train_step(batch);
-            let scalars = output.item.observe();
-            self.profile.add_compute(clock);
-            ids.extend_from_slice(output.item.ids());
-            let model = self.learner.model();
-            let broken = |scalar: &&Scalar| !scalar.value().is_finite();
-            if let Some(scalar) = scalars.iter().find(broken) {
-                // The next step starts at its own batches, whatever became of these.
-                batches.take(accumulate - part).for_each(drop);
-                return Ok(Err(Error::NonFinite {
-                    step,
-                    split: TRAIN,
-                    name: scalar.name.to_string(),
-                    value: scalar.value(),
-                    place: first_broken(&model, &output.grads),
-                    samples: ids,
-                }));
+            for output in self.workers.train(&self.learner, together)? {
+                let scalars = output.item.observe();
+                ids.extend_from_slice(output.item.ids());
+                let broken = |scalar: &&Scalar| !scalar.value().is_finite();
+                if let Some(scalar) = scalars.iter().find(broken) {
+                    // The next step starts at its own batches, whatever became of these.
+                    batches.take(accumulate - taken).for_each(drop);
+                    return Ok(Err(Error::NonFinite {
+                        step,
+                        split: TRAIN,
+                        name: scalar.name.to_string(),
+                        value: scalar.value(),
+                        place: first_broken(&model, &output.grads),
+                        samples: ids,
+                    }));
+                }
+                let loss = scalars.iter().find(|scalar| scalar.name == "loss");
+                let weight = loss.map_or(1.0, |loss| loss.weight);
+                mean.add(&model, output.grads, weight);
+                means.add(&scalars);
+                samples += weight;
             }
-            let loss = scalars.iter().find(|scalar| scalar.name == "loss");
-            let weight = loss.map_or(1.0, |loss| loss.weight);
-            mean.add(&model, output.grads, weight);
-            means.add(&scalars);
-            samples += weight;
+            self.profile.add_compute(clock);
         }
         let clock = Instant::now();
-        let (grads, model) = (mean.finish(), self.learner.model());
+        let grads = mean.finish();
         let norm = global_norm(&model, &grads);
         self.profile.add(Part::Optimizer, clock);
         Ok(match norm.is_finite() {
@@ -135,6 +128,25 @@ where
                 samples: ids,
             }),
         })
+    }
+
+    /// The next batch of each device.
+    fn next(
+        &self,
+        step: usize,
+        batches: &mut dyn DataLoaderIterator<<M as TrainStep>::Input>,
+    ) -> Result<Vec<<M as TrainStep>::Input>, Error> {
+        let count = 1 + self.run().others.len();
+        let together: Result<Vec<_>, _> = batches.take(count).collect();
+        let together = together.map_err(Error::data)?;
+        match together.len() == count {
+            true => Ok(together),
+            false => Err(Error::Backend(format!(
+                "the training data ended after step {} of {}",
+                step - 1,
+                self.config().steps
+            ))),
+        }
     }
 
     /// Follows the policy for numbers that are none.

@@ -336,3 +336,66 @@ fn resumes_short(config: &TrainingConfig) -> Fitted<Classifier> {
     assert_eq!(again.model.weights(), fitted.model.weights());
     fitted
 }
+
+#[test]
+fn several_devices_share_an_update_and_change_nothing() {
+    let _turn = alone();
+    let config = TrainingConfig {
+        accumulate: 4,
+        ..config(STEPS)
+    };
+    let go = |others: usize, resume: Option<usize>| {
+        let folder = tempfile::tempdir().unwrap();
+        let fitted = |resume, stop: Option<usize>| {
+            let mut run = run(folder.path(), resume);
+            run.others = vec![run.device.clone(); others];
+            let loader = Parts {
+                whole: Steps {
+                    device: run.training_device(&config),
+                    stop: stop.map(|step| (step, run.interrupter.clone())),
+                    ..Steps::new(2 * STEPS)
+                },
+                parts: 0..4 * STEPS,
+            };
+            let model = Classifier::sober(&run.device);
+            let valid = Arc::new(Steps::new(3));
+            fit(&run, &config, model, Arc::new(loader), valid, 16.0)
+        };
+        if resume.is_some() {
+            fitted(false, resume).unwrap_err();
+        }
+        let fitted = fitted(resume.is_some(), None).unwrap();
+        (fitted.model.weights(), lines(folder.path()))
+    };
+    let one = go(0, None);
+    assert_eq!(go(1, None), one);
+    assert_eq!(go(3, Some(31)), one);
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = run(folder.path(), false);
+    run.others = vec![run.device.clone(); 2];
+    let (model, valid) = (Classifier::sober(&run.device), Arc::new(Steps::new(3)));
+    let error = fit(
+        &run,
+        &config,
+        model,
+        Arc::new(Steps::new(4 * STEPS)),
+        valid,
+        16.0,
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("multiple of the 3 devices"), "{error}");
+}
+
+#[test]
+fn validations_come_by_the_clock_too() {
+    let _turn = alone();
+    let config = TrainingConfig {
+        evaluate_every: 0,
+        evaluate_minutes: 1e-9,
+        ..config(STEPS)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    with(folder.path(), false, &config).unwrap();
+    assert_eq!(values(&lines(folder.path()), "valid", "loss").len(), STEPS);
+}
