@@ -177,6 +177,12 @@ pub(crate) fn learner<M: LearnerModel>(
     Ok(Learner::new(model, optimizer, schedule))
 }
 
+/// Batch normalisation keeps what it has seen in its last forward pass aside until the next. Whoever reads or replaces
+/// the weights of `model` in between calls this first, which makes it take that in.
+pub(crate) fn settle<M: Module>(model: &M) {
+    drop(model.valid());
+}
+
 fn has_running_statistics<M: Module>(model: &M) -> bool {
     let mut paths = optimizer::parameters(model, 1.0).into_iter();
     paths.any(|parameter| parameter.path.ends_with("running_mean"))

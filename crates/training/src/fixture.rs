@@ -5,7 +5,10 @@ use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::module::Module;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{
+    BatchNorm, BatchNormConfig, Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear,
+    LinearConfig,
+};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn::train::{InferenceStep, Interrupter, TrainOutput, TrainStep};
 use std::ops::Range;
@@ -106,6 +109,52 @@ impl TrainStep for Classifier {
 }
 
 impl InferenceStep for Classifier {
+    type Input = Points;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: Points) -> ClassificationOutput {
+        self.classify(batch)
+    }
+}
+
+/// The same behind a normalisation over the batch.
+#[derive(Module, Debug)]
+pub struct Normalised {
+    norm: BatchNorm,
+    pub classifier: Classifier,
+}
+
+impl Normalised {
+    pub fn new(device: &Device) -> Self {
+        Self {
+            norm: BatchNormConfig::new(2).init(device),
+            classifier: Classifier::new(device),
+        }
+    }
+
+    /// The running mean, bit for bit, with the last forward pass taken in.
+    pub fn seen(&self) -> Vec<u32> {
+        let mean = self.norm.running_mean.value_sync().into_data();
+        mean.iter::<f32>().map(f32::to_bits).collect()
+    }
+
+    fn classify(&self, mut batch: Points) -> ClassificationOutput {
+        let points = self.norm.forward(batch.points.unsqueeze_dim::<3>(2));
+        batch.points = points.squeeze_dim(2);
+        self.classifier.classify(batch)
+    }
+}
+
+impl TrainStep for Normalised {
+    type Input = Points;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: Points) -> TrainOutput<ClassificationOutput> {
+        self.classify(batch).backward(self)
+    }
+}
+
+impl InferenceStep for Normalised {
     type Input = Points;
     type Output = ClassificationOutput;
 

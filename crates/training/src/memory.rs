@@ -4,7 +4,7 @@
 //! with them: the training is rehearsed instead, with batches of 1, 2, 4, ... samples, and what the growth says
 //! about a whole batch is added to what shapes say about the rest. A rehearsal takes less than one step.
 
-use crate::fit::initialise;
+use crate::fit::{initialise, settle};
 use crate::{Error, Observe, Run, TrainingConfig};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -40,7 +40,7 @@ where
     let room = Room { limit, batch_size };
     room.holds(start + 4 * model.num_params() as u64)?;
     let model = initialise(run, config, model)?;
-    // Batch normalisation shares what it has seen between clones; the record takes it back.
+    // Clones share what batch normalisation has seen; the record takes it back.
     let record = model.clone().into_record();
     let parts = Parts::of(&model, config);
     let base = now().unwrap_or(start);
@@ -69,6 +69,7 @@ where
         expected >> 20,
         limit >> 20
     ))?;
+    settle(&model);
     Ok(model.load_record(record))
 }
 
@@ -203,11 +204,8 @@ fn status(name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ClassificationOutput;
-    use crate::fixture::{Classifier, Points, Steps, alone, config, run};
-    use burn::nn::{BatchNorm, BatchNormConfig};
+    use crate::fixture::{Normalised, Steps, alone, config, run};
     use burn::tensor::{Device, TensorData};
-    use burn::train::{InferenceStep, TrainOutput};
 
     #[test]
     fn a_line_through_the_last_two_points_says_how_it_goes_on() {
@@ -224,48 +222,6 @@ mod tests {
         assert!(!growth.is_clear());
         growth.add(16, 155 + CLEAR);
         assert!(growth.is_clear());
-    }
-
-    /// A classifier before whose input is normalised over the batch.
-    #[derive(Module, Debug)]
-    struct Normalised {
-        norm: BatchNorm,
-        classifier: Classifier,
-    }
-
-    impl Normalised {
-        fn new(device: &Device) -> Self {
-            Self {
-                norm: BatchNormConfig::new(2).init(device),
-                classifier: Classifier::new(device),
-            }
-        }
-
-        fn seen(&self) -> TensorData {
-            self.norm.running_mean.value().into_data()
-        }
-    }
-
-    impl TrainStep for Normalised {
-        type Input = Points;
-        type Output = ClassificationOutput;
-
-        fn step(&self, mut batch: Points) -> TrainOutput<ClassificationOutput> {
-            batch.points = self
-                .norm
-                .forward(batch.points.unsqueeze_dim::<3>(2))
-                .squeeze_dim(2);
-            self.classifier.classify(batch).backward(self)
-        }
-    }
-
-    impl InferenceStep for Normalised {
-        type Input = Points;
-        type Output = ClassificationOutput;
-
-        fn step(&self, batch: Points) -> ClassificationOutput {
-            self.classifier.classify(batch)
-        }
     }
 
     /// Rehearses with batches that each hold that much memory a sample; tells the sizes it took.

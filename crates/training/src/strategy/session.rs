@@ -166,7 +166,9 @@ where
 
     /// Goes on with the weights, the optimizer and the average of `set`; step and data stay.
     pub(super) fn take(&mut self, set: &CheckpointSet) -> Result<(), Error> {
-        let model = set.weights(self.learner.model())?;
+        let model = self.learner.model();
+        fit::settle(&model);
+        let model = set.weights(model)?;
         let average = set.average(self.current())?;
         let rates = self.learner.lr_current();
         self.learner = fit::learner(self.config(), self.run(), model, Some(set))?;
@@ -241,6 +243,7 @@ where
             seconds: self.seconds(),
             ..self.state.clone()
         };
+        fit::settle(&self.learner.model());
         let average = self.average.as_ref().map(|average| average.model.clone());
         let contents = checkpoint::collect(&self.learner, &self.store, average)?;
         checkpoint::save(&run.dir, &Disk, state, &contents)?;

@@ -1,6 +1,8 @@
 //! What was interrupted ends as if it had not been.
 
 use super::*;
+use crate::fixture::Normalised;
+use crate::memory::rehearse;
 use std::collections::BTreeSet;
 
 /// The heart of the matter: at any step, with dropout on.
@@ -185,4 +187,47 @@ fn an_untrained_run_cannot_be_evaluated() {
     let run = run(folder.path(), false);
     let error = checkpoint::load_newest(&run.dir, Classifier::new(&run.device)).unwrap_err();
     assert!(error.to_string().contains("no whole checkpoint"), "{error}");
+}
+
+/// Neither a checkpoint nor going back to one may lose or repeat what batch normalisation has seen.
+#[test]
+fn running_statistics_go_on_where_they_were() {
+    let _turn = alone();
+    let rolls_back = TrainingConfig {
+        evaluate_every: 0,
+        non_finite: crate::strategy::NonFinite::RollBack,
+        ..config(STEPS)
+    };
+    for (config, poison) in [(config(STEPS), vec![]), (rolls_back, vec![34])] {
+        let go = |folder: &Path, resume, stop: Option<usize>| {
+            let mut run = run(folder, resume);
+            run.memory = Some(u64::MAX);
+            let loader = Steps {
+                stop: stop.map(|step| (step, run.interrupter.clone())),
+                poison: poison.clone(),
+                ..Steps::new(STEPS)
+            };
+            let device = run.training_device(&config);
+            let rehearsal = |_| {
+                Ok(vec![
+                    Steps {
+                        device: device.clone(),
+                        ..Steps::new(1)
+                    }
+                    .batch(0),
+                ])
+            };
+            let model = rehearse(&run, &config, Normalised::new(&run.device), 4, rehearsal)?;
+            let valid = Arc::new(Steps::new(3));
+            fit(&run, &config, model, Arc::new(loader), valid, 16.0)
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let whole = go(folder.path(), false, None).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        go(folder.path(), false, Some(12)).unwrap_err();
+        go(folder.path(), true, Some(25)).unwrap_err();
+        let resumed = go(folder.path(), true, None).unwrap();
+        let outcome = |model: &Normalised| (model.classifier.weights(), model.seen());
+        assert_eq!(outcome(&resumed.model), outcome(&whole.model));
+    }
 }
