@@ -26,6 +26,10 @@ use crucible_training::{AnyRecipe, Error};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+/// A step allocates and frees some thousand tensors of megabytes, for which glibc asks the system each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Every recipe. A new one needs its name here and nothing else in this crate.
 const RECIPES: &[&dyn AnyRecipe] = &[&Vqa, &Classification];
 

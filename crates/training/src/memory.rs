@@ -61,7 +61,7 @@ where
         growth.add(size, peak().unwrap_or(base));
     }
     // Some batches hold longer sequences than the first, or more of them.
-    let step = growth.at(whole) + (growth.at(whole) - base) / 20 + parts.kept();
+    let step = growth.at(whole) + (growth.at(whole) - base) / 10 + parts.kept();
     // When a checkpoint is written, an allocator still has most of what a step took.
     let expected = room.holds(least.max(step) + parts.files())?;
     run.dir.log(&format!(
