@@ -119,3 +119,31 @@ fn an_interrupted_comparison_goes_on_where_it_was() {
     );
     assert_eq!(read_json(out.join("compare.json"))["unfinished"], 0);
 }
+
+/// As when the terminal is closed, or `head` has seen enough.
+#[test]
+fn a_training_nobody_listens_to_goes_on_and_still_hears() {
+    let folder = tempfile::tempdir().unwrap();
+    small_vqa(&folder.path().join("data"));
+    let args = small_training("train", 100_000, &["--out", "run"]);
+    let mut child = command(folder.path(), &borrowed(&args))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    while !line.contains("step 1/") {
+        line.clear();
+        assert_ne!(lines.read_line(&mut line).unwrap(), 0, "ended early");
+    }
+    drop(lines);
+    // Long enough for lines that nobody reads.
+    std::thread::sleep(std::time::Duration::from_secs(7));
+    assert!(child.try_wait().unwrap().is_none(), "ended early");
+    let sent = Command::new("kill").arg(child.id().to_string()).status();
+    assert!(sent.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let checkpoints = fs::read_dir(folder.path().join("run/checkpoints")).unwrap();
+    assert!(checkpoints.count() > 0, "nothing was saved");
+}

@@ -8,6 +8,7 @@ use crate::{devices, output, session};
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use crucible_evaluation::report::CompareReport;
+use crucible_training::tell;
 use crucible_training::{AnyRecipe, Error, Run, RunDir, RunRecord, run_dir, signals};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -63,7 +64,7 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
     if let Some(folder) = &args.collect {
         let (arms, plan) = study::collect(&args.choice.recipe, folder)?;
         for unfinished in plan.iter().filter(|planned| !planned.dir.is_finished()) {
-            eprintln!("not finished: {}", unfinished.dir.path().display());
+            tell!("not finished: {}", unfinished.dir.path().display());
         }
         return finish(args, &arms, &plan, &[], &RunDir::new(folder), json);
     }
@@ -96,7 +97,7 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
         device: device.clone(),
         others: Vec::new(),
         backend: backend.name.clone(),
-        memory: backend.memory(),
+        memory: backend.memory(&[]),
         interrupter: interrupter.clone(),
         resume: true,
         data: args.place.data.clone(),
@@ -116,18 +117,18 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
         let (arm, seed) = (&arms[planned.arm].label, planned.record.seed);
         let name = format!("[{}/{}] {arm}, seed {seed}", index + 1, plan.len());
         if planned.dir.is_finished() {
-            eprintln!("{name}: already finished");
+            tell!("{name}: already finished");
             continue;
         }
         if interrupter.should_stop() {
             return interrupted(&plan);
         }
-        eprintln!("{name}: {}", planned.dir.path().display());
+        tell!("{name}: {}", planned.dir.path().display());
         match train(recipe, &planned.record, &run_of(planned)) {
             Ok(()) => {}
             Err(Error::Interrupted { .. }) => return interrupted(&plan),
             Err(error) => {
-                eprintln!("{name}: failed: {error}");
+                tell!("{name}: failed: {error}");
                 failed.push(Failed {
                     arm: arm.clone(),
                     seed,
@@ -159,7 +160,7 @@ fn finish(
         ))?,
     }
     for Failed { arm, seed, error } in failed {
-        eprintln!("failed: {arm}, seed {seed}: {error}");
+        tell!("failed: {arm}, seed {seed}: {error}");
     }
     Ok(if failed.is_empty() {
         ExitCode::SUCCESS
@@ -224,7 +225,7 @@ fn interrupted(plan: &[Planned]) -> Result<ExitCode, Error> {
         .iter()
         .filter(|planned| planned.dir.is_finished())
         .count();
-    eprintln!(
+    tell!(
         "interrupted, state saved: {finished} of {} runs are finished; the same command goes on from here",
         plan.len()
     );

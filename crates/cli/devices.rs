@@ -1,6 +1,7 @@
 //! From `--backend NAME` to a device: the one place that names backends.
 
 use burn::tensor::{Device, Tensor};
+use crucible_training::tell;
 use crucible_training::{Error, memory};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -100,7 +101,7 @@ pub fn reopen(request: Option<&str>, trained_on: &str) -> Result<Request, Error>
         (Some(request), _) => find(request),
         (None, Ok(found)) => Ok(found),
         (None, Err(_)) => {
-            eprintln!("trained on {trained_on}, which this binary does not have; using {DEFAULT}");
+            tell!("trained on {trained_on}, which this binary does not have; using {DEFAULT}");
             find(DEFAULT)
         }
     }
@@ -173,9 +174,10 @@ impl Request {
     }
 
     /// Most bytes that this process may hold, for the backends that compute in its memory. No GPU's driver tells.
-    pub fn memory(&self) -> Option<u64> {
-        let in_host_memory = ["flex", "cpu"].contains(&self.backend.name)
-            || (self.backend.name == "tch" && self.index.is_none_or(|index| index == 0));
+    pub fn memory(&self, numbers: &[usize]) -> Option<u64> {
+        let first = numbers.iter().chain(&self.index).all(|number| *number == 0);
+        let in_host_memory =
+            ["flex", "cpu"].contains(&self.backend.name) || (self.backend.name == "tch" && first);
         if !in_host_memory {
             return None;
         }

@@ -3,6 +3,7 @@
 use crate::{RECIPES, devices, output};
 use burn::train::Interrupter;
 use crucible_datasets::Split;
+use crucible_training::tell;
 use crucible_training::{AnyRecipe, Error, Run, RunDir, RunRecord, recipe, run};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -58,7 +59,7 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
     let data = args.data.as_deref().unwrap_or(own);
     let outcome = recipe.evaluate(&record.config, &run, data, &args.split)?;
     if data == own && outcome.data_digest != record.data_digest {
-        eprintln!("note: {data} has changed since this model was trained");
+        tell!("note: {data} has changed since this model was trained");
     }
     let evaluated = Evaluated {
         run: &args.run,

@@ -22,6 +22,7 @@ mod train;
 
 use clap::{Parser, Subcommand};
 use crucible_downstream::{Classification, Vqa};
+use crucible_training::tell;
 use crucible_training::{AnyRecipe, Error};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -85,7 +86,7 @@ fn main() -> ExitCode {
     match catch_unwind(AssertUnwindSafe(|| run(cli))) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
-            eprintln!("error: {error}");
+            tell!("error: {error}");
             output::exit_code(&error)
         }
         Err(_) => ExitCode::FAILURE,

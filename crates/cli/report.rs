@@ -6,6 +6,7 @@ use crucible_evaluation::accuracy::{Group, Prediction, accuracy, accuracy_by, co
 use crucible_evaluation::report::{Axis, Curve, RunReport, Series};
 use crucible_training::metrics::{self, MetricLine};
 use crucible_training::recipe::RunResult;
+use crucible_training::tell;
 use crucible_training::{Error, RunDir, RunRecord, run_dir};
 
 /// Most mistakes to show.
@@ -33,7 +34,7 @@ pub fn write(dir: &RunDir) -> Result<(), Error> {
         curves: curves(&metrics::read(dir)?),
         // Without its pictures a report is still one: data can have moved since.
         samples: samples::cards(name, &predictions).unwrap_or_else(|error| {
-            eprintln!("note: no samples in the report: {error}");
+            tell!("note: no samples in the report: {error}");
             Vec::new()
         }),
         config_toml: record.config.to_string(),

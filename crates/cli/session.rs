@@ -3,6 +3,7 @@
 use crate::options::{data_name, strategy};
 use crate::report;
 use crucible_training::recipe::RunResult;
+use crucible_training::tell;
 use crucible_training::{AnyRecipe, Error, Run, RunRecord, checkpoint, run_dir};
 
 /// Trains `record` in the directory of `run`, or goes on there, and writes the report. A run that is
@@ -15,7 +16,7 @@ use crucible_training::{AnyRecipe, Error, Run, RunRecord, checkpoint, run_dir};
 pub fn train(recipe: &dyn AnyRecipe, record: &RunRecord, run: &Run) -> Result<RunResult, Error> {
     let _lock = run.start(record)?;
     if run.dir.is_finished() {
-        eprintln!("{} is already finished", run.dir.path().display());
+        tell!("{} is already finished", run.dir.path().display());
     } else if let Err(error) = recipe.train(&record.config, run) {
         if !checkpoint::exists(&run.dir)? {
             run.dir.remove(run_dir::RUN)?;

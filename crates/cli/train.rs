@@ -5,6 +5,7 @@ use crate::{devices, output, session};
 use burn::train::Interrupter;
 use crucible_training::recipe::RunResult;
 use crucible_training::run::device_name;
+use crucible_training::tell;
 use crucible_training::{Error, Run, RunDir, RunRecord, run_dir, signals};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -84,7 +85,7 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
         seed: args.seed,
         device: devices.remove(0),
         others: devices,
-        memory: backend.memory(),
+        memory: backend.memory(&args.devices),
         backend: backend.name,
         interrupter: Interrupter::new(),
         resume: args.resume,
@@ -103,7 +104,7 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
         &run.data,
     );
     record.device = names.join(", ");
-    eprintln!(
+    tell!(
         "{} into {}",
         session::describe(&record),
         run.dir.path().display()

@@ -72,7 +72,7 @@ impl<C: Collate> Prefetch<C> {
             failure: None,
         };
         for worker in 0..count {
-            let (sender, queue) = sync_channel(source.config.prefetch);
+            let (sender, queue) = sync_channel(source.config.prefetch.min(batches.len()));
             let mine = batches.clone().skip(worker).step_by(count);
             let prepare = prepare();
             let spawned = thread::Builder::new()

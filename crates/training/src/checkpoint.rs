@@ -6,6 +6,7 @@
 //! passed over.
 
 use crate::strategy::Watch;
+use crate::tell;
 use crate::{Error, RunDir};
 use burn::lr_scheduler::LrSchedulerRecord;
 use burn::module::Module;
@@ -29,6 +30,8 @@ const COMPLETE: &str = "COMPLETE";
 const PREFIX: &str = "step-";
 /// What is being written or removed.
 const HIDDEN: &str = ".step-";
+/// What a set that was passed over is called, before its name.
+const DAMAGED: &str = "damaged-";
 /// What a set of the same step is about to take the place of.
 const REPLACED: &str = ".replaced-";
 
@@ -226,12 +229,10 @@ pub(crate) fn of_step(dir: &RunDir, step: usize) -> Result<CheckpointSet, Error>
 pub fn load_newest<M: Module>(dir: &RunDir, model: M) -> Result<M, Error> {
     match newest(dir)? {
         (Some(set), skipped) => {
-            skipped.iter().for_each(|line| eprintln!("{line}"));
+            skipped.iter().for_each(|line| tell!("{line}"));
             if set.state.ended.is_none() {
                 let step = set.state.step;
-                eprintln!(
-                    "note: this training has not ended; these are the weights of step {step}"
-                );
+                tell!("note: this training has not ended; these are the weights of step {step}");
             }
             match set.state.selected {
                 Some(step) if step != set.state.step => of_step(dir, step)?.load_model(model),
@@ -364,6 +365,19 @@ pub(crate) fn retain(
                 .and_then(|()| storage.remove(&hidden));
             gone.map_err(Error::io("remove", old))?;
         }
+    }
+    Ok(())
+}
+
+/// Takes the sets after that step, which training goes on without, out of the count. They stay for a person to look at.
+pub(crate) fn set_aside(dir: &RunDir, step: usize) -> Result<(), Error> {
+    for (_, path) in sets(dir)?.into_iter().filter(|(later, _)| *later > step) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let aside = path.with_file_name(format!("{DAMAGED}{name}"));
+        let moved = Disk
+            .remove(&aside)
+            .and_then(|()| Disk.rename(&path, &aside));
+        moved.map_err(Error::io("rename", &path))?;
     }
     Ok(())
 }

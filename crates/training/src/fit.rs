@@ -5,6 +5,7 @@ use crate::optimizer::{self, adamw, group};
 use crate::run_dir::METRICS;
 use crate::silent::Silent;
 use crate::strategy::{Average, End, NonFinite, StepStrategy, lock};
+use crate::tell;
 use crate::{Error, Observe, Run, seeds};
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
@@ -86,6 +87,13 @@ where
     config.check(train.num_items(), 1 + run.others.len())?;
     let set = newest(run)?;
     let mut model = initialise(run, config, model)?;
+    if !run.others.is_empty() && has_running_statistics(&model) {
+        return Err(Error::Usage(
+            "batch normalisation cannot train on several devices: its running statistics would depend on which is \
+             done first; leave --devices out, or take a model with LayerNorm"
+                .into(),
+        ));
+    }
     if config.non_finite == NonFinite::Skip && has_running_statistics(&model) {
         return Err(Error::Usage(
             "`training.non_finite` cannot be `skip` here: batch normalisation takes a broken batch into its \
@@ -196,7 +204,7 @@ fn newest(run: &Run) -> Result<Option<CheckpointSet>, Error> {
     }
     let (set, skipped) = checkpoint::newest(&run.dir)?;
     for line in &skipped {
-        eprintln!("{line}");
+        tell!("{line}");
         run.dir.log(line)?;
     }
     let refuse = |path: &std::path::Path, reason: &str| {
@@ -216,10 +224,14 @@ fn newest(run: &Run) -> Result<Option<CheckpointSet>, Error> {
             "every checkpoint is damaged; remove this folder to start over, or choose another --out",
         ),
         None if run.dir.file(METRICS).exists() => {
-            eprintln!("note: there is no checkpoint; training starts again with step 1");
+            tell!("note: there is no checkpoint; training starts again with step 1");
             Ok(None)
         }
-        set => Ok(set),
+        Some(set) => {
+            checkpoint::set_aside(&run.dir, set.state.step)?;
+            Ok(Some(set))
+        }
+        None => Ok(None),
     }
 }
 

@@ -33,6 +33,7 @@ where
     M: LearnerModel,
     <M as TrainStep>::Output: Observe,
 {
+    config.check(config.batches(), 1 + run.others.len())?;
     reset_peak();
     let (Some(limit), Some(start)) = (run.memory, now()) else {
         return Ok(model);
@@ -48,7 +49,8 @@ where
     room.holds(least + parts.files())?;
 
     let mut growth = Growth::from(base + parts.gradients);
-    let whole = batch_size * (1 + run.others.len());
+    let others = run.others.len();
+    let whole = batch_size.saturating_mul(1 + others);
     for size in (0..).map(|power| 1 << power) {
         if growth.is_clear() || (size > 1 && size >= whole) {
             break;
@@ -61,7 +63,11 @@ where
         growth.add(size, peak().unwrap_or(base));
     }
     // Some batches hold longer sequences than the first, or more of them.
-    let step = growth.at(whole) + (growth.at(whole) - base) / 10 + parts.kept();
+    let whole = growth.at(whole);
+    let step = whole.saturating_add((whole - base) / 10);
+    // Each further device has gradients of its own, and may have weights.
+    let further = others as u64 * (parts.gradients + parts.weights);
+    let step = step.saturating_add(parts.kept() + further);
     // When a checkpoint is written, an allocator still has most of what a step took.
     let expected = room.holds(least.max(step) + parts.files())?;
     run.dir.log(&format!(
@@ -174,8 +180,8 @@ impl Growth {
     /// The bytes that a batch of so many samples is expected to take.
     fn at(&self, samples: usize) -> u64 {
         let ((from, low), (to, high)) = (self.before, self.last);
-        let more = samples.saturating_sub(to) as u64 * (high - low);
-        high + more.checked_div((to - from) as u64).unwrap_or(0)
+        let more = (samples.saturating_sub(to) as u64).saturating_mul(high - low);
+        high.saturating_add(more.checked_div((to - from) as u64).unwrap_or(0))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where the time of a training goes.
 
+use crate::tell;
 use burn::tensor::{Gradients, Tensor};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -76,7 +77,7 @@ impl Profile {
     /// Says on stderr where `total` went, if that was asked for.
     pub fn print(&self, total: Duration) {
         if self.show {
-            eprint!("{}", self.table(total));
+            tell!("{}", self.table(total).trim_end());
         }
     }
 

@@ -4,6 +4,15 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+/// A line on stderr, as `eprintln!` writes it; but a terminal that is gone ends no training.
+#[macro_export]
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        writeln!(std::io::stderr(), $($text)*).ok();
+    }};
+}
+
 /// Seconds between two plain lines.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -80,7 +89,7 @@ impl Progress {
             View::Lines { shown } => {
                 if shown.is_none_or(|shown| shown.elapsed() >= EVERY) || tick.step == self.total {
                     *shown = Some(Instant::now());
-                    eprintln!("step {}/{}  {}", tick.step, self.total, text());
+                    tell!("step {}/{}  {}", tick.step, self.total, text());
                 }
             }
         }
@@ -97,7 +106,7 @@ impl Progress {
         match &self.view {
             View::Quiet => {}
             View::Bar(bar) => bar.println(text),
-            View::Lines { .. } => eprintln!("{text}"),
+            View::Lines { .. } => tell!("{text}"),
         }
     }
 }

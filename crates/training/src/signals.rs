@@ -1,6 +1,7 @@
 //! Ctrl-C and SIGTERM: the first asks the run to save and stop, the second leaves at once.
 
 use crate::Error;
+use crate::tell;
 use burn::train::Interrupter;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,8 +19,8 @@ pub fn install(interrupter: Interrupter) -> Result<(), Error> {
         if asked.swap(true, Ordering::SeqCst) {
             std::process::exit(INTERRUPTED);
         }
-        eprintln!("stopping after this step; once more to leave at once");
         interrupter.stop(Some("interrupted"));
+        tell!("stopping after this step; once more to leave at once");
     })
     .map_err(|error| Error::Backend(format!("cannot handle Ctrl-C: {error}")))
 }

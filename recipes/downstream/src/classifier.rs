@@ -37,7 +37,10 @@ where
         TrainLoader::new(training, collate, loader, run.seed, count, &devices).map_err(Error::data)
     };
     let model = rehearse(run, config, model, loader.batch_size, |batch_size| {
-        let ready = 1 + loader.workers * (loader.prefetch + 1);
+        let ready = loader
+            .workers
+            .saturating_mul(loader.prefetch.saturating_add(1));
+        let ready = config.batches().min(ready.saturating_add(1));
         let loader = LoaderConfig {
             batch_size,
             ..*loader

@@ -131,7 +131,7 @@ impl TrainingConfig {
     }
 
     /// What the ranges of single keys cannot say.
-    pub(super) fn check(&self, batches: usize, devices: usize) -> Result<(), Error> {
+    pub(crate) fn check(&self, batches: usize, devices: usize) -> Result<(), Error> {
         if self.min_learning_rate > self.learning_rate {
             return Err(Error::Usage(format!(
                 "`min_learning_rate` ({}) is above `learning_rate` ({})",

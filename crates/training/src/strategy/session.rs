@@ -1,13 +1,13 @@
 //! One training, from where it starts to where it ends: the loop around the updates.
 
 use super::update::due;
-use super::workers::Workers;
 use super::{Average, End, StepStrategy};
 use crate::checkpoint::{self, CheckpointSet, Disk, State};
 use crate::metrics::{Means, MetricsLog, SECONDS, VALID, finite};
 use crate::profile::{Part, Profile};
 use crate::progress::{Progress, duration};
 use crate::{Error, Observe, Run, TrainingConfig, fit};
+use burn::tensor::Device;
 use burn::train::metric::store::EventStoreClient;
 use burn::train::{InferenceStep, Learner, LearnerModel, TrainLoader, TrainStep, ValidLoader};
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub(super) struct Session<'a, M: LearnerModel> {
     pub(super) learner: Learner<M>,
     pub(super) average: Option<Average<M>>,
     valid: ValidLoader<M>,
-    pub(super) workers: Workers<M>,
+    pub(super) devices: Vec<Device>,
     store: Arc<EventStoreClient>,
     started: Instant,
     saved: Instant,
@@ -52,7 +52,7 @@ where
             learner,
             average,
             valid,
-            workers: Workers::new(&run.training_devices(&strategy.config)),
+            devices: run.training_devices(&strategy.config),
             store,
             started: Instant::now(),
             saved: Instant::now(),
@@ -138,6 +138,11 @@ where
         if let Some(step) = self.state.selected.filter(|step| *step != self.state.step) {
             let set = checkpoint::of_step(&self.run().dir, step)?;
             self.selected = Some(set.load_model(self.learner.model().valid())?);
+        }
+        if self.state.step < self.config().steps {
+            let reason = self.state.ended.as_deref().unwrap_or_default();
+            self.progress
+                .say(&format!("ended after step {}: {reason}", self.state.step));
         }
         self.profile.print(self.started.elapsed());
         Ok(End {

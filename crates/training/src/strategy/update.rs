@@ -2,6 +2,7 @@
 
 use super::guard::NonFinite;
 use super::session::Session;
+use super::workers;
 use crate::gradients::{Mean, clip, first_broken, global_norm};
 use crate::metrics::{Means, MetricsLog, SECONDS, TRAIN};
 use crate::profile::Part;
@@ -79,12 +80,12 @@ where
             let together = self.next(step, batches)?;
             self.profile.add(Part::Data, clock);
             taken += together.len();
-            // Dropout and masks of this batch do not depend on the batches before it.
+            // Dropout and masks of these batches do not depend on those before them.
             let index = (step - 1) * accumulate + taken;
             let seed = seeds::derive(self.run().seed, seeds::STEP, index as u64);
             self.run().device.seed(seed);
             let clock = Instant::now();
-            for output in self.workers.train(&self.learner, together)? {
+            for output in workers::train(&self.learner, &self.devices, together)? {
                 let scalars = output.item.observe();
                 ids.extend_from_slice(output.item.ids());
                 let broken = |scalar: &&Scalar| !scalar.value().is_finite();

@@ -286,3 +286,29 @@ fn when_all_is_damaged_nothing_is_started_over() {
     );
     assert_eq!(fs::read(&path).unwrap(), b"nothing");
 }
+
+/// Were it still counted as the newest, the set that is saved next would be the one that goes.
+#[test]
+fn a_damaged_set_takes_no_place_of_a_whole_one() {
+    let _turn = alone();
+    let (_folder, run_) = trained(20, 2);
+    let damaged = run_.dir.checkpoints().join("step-00000020").join(MODEL);
+    fs::write(&damaged, b"nothing").unwrap();
+    let resumed = run(run_.dir.path(), true);
+    let train = Steps {
+        stop: Some((12, resumed.interrupter.clone())),
+        ..Steps::new(20)
+    };
+    let config = crate::TrainingConfig {
+        keep_checkpoints: 1,
+        ..config(20)
+    };
+    let (model, valid) = (Classifier::new(&resumed.device), Arc::new(Steps::new(1)));
+    let error = fit(&resumed, &config, model, Arc::new(train), valid, 1.0);
+    assert!(matches!(error, Err(Error::Interrupted { step: 13, .. })));
+    let (set, skipped) = newest(&run_.dir).unwrap();
+    assert_eq!(set.unwrap().state.step, 13);
+    assert!(skipped.is_empty());
+    let aside = run_.dir.checkpoints().join("damaged-step-00000020");
+    assert_eq!(fs::read(aside.join(MODEL)).unwrap(), b"nothing");
+}

@@ -1,7 +1,7 @@
 //! What the configuration can ask for, each with a resumed run that ends the same.
 
 use super::*;
-use crate::fixture::Points;
+use crate::fixture::{Normalised, Points};
 use crate::strategy::Monitor;
 use burn::data::dataloader::DataLoaderIterator;
 use burn::tensor::Device;
@@ -385,6 +385,21 @@ fn several_devices_share_an_update_and_change_nothing() {
     );
     let error = error.unwrap_err().to_string();
     assert!(error.contains("multiple of the 3 devices"), "{error}");
+    run.others.truncate(1);
+    let (model, valid) = (Normalised::new(&run.device), Arc::new(Steps::new(3)));
+    let error = fit(
+        &run,
+        &config,
+        model,
+        Arc::new(Steps::new(4 * STEPS)),
+        valid,
+        16.0,
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("batch normalisation cannot train on several devices"),
+        "{error}"
+    );
 }
 
 #[test]
