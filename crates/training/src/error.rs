@@ -174,7 +174,7 @@ pub enum Error {
         samples: Vec<String>,
     },
 
-    /// Training would take more memory than there is; nothing of it was taken.
+    /// Training would take more memory than there is; no step was taken.
     #[error(
         "training would take about {} with batches of {batch_size}, and {} may be used; lower `loader.batch_size` (and raise `training.accumulate`, which keeps the samples of an update), set `training.gradient_checkpointing = true`, or make the model smaller",
         size(*needed),

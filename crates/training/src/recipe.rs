@@ -51,7 +51,7 @@ pub struct RunResult {
     pub cost: Cost,
     /// Samples of a second of training; `null` when there was none.
     pub samples_per_second: Option<f64>,
-    /// Most memory the process ever held; `null` where the system does not tell.
+    /// Most memory the process held since its data was read; `null` where the system does not tell.
     pub peak_rss_bytes: Option<u64>,
     /// SHA-256 of the data.
     pub data_digest: String,
