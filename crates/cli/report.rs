@@ -122,19 +122,16 @@ fn curves(lines: &[MetricLine]) -> Vec<Curve> {
     curves
 }
 
-/// Steps a second between two logged steps, those aside that have a validation in between.
+/// Steps a second up to each logged step, from the one logged before or the validation after it.
 fn throughput(lines: &[MetricLine]) -> Option<Curve> {
-    let seconds = |split| {
-        let of = move |line: &&MetricLine| line.name == metrics::SECONDS && line.split == split;
-        lines.iter().filter(of)
-    };
-    let looked: Vec<usize> = seconds(metrics::VALID).map(|line| line.step).collect();
-    let logged: Vec<&MetricLine> = seconds(metrics::TRAIN).collect();
+    let clock = lines.iter().filter(|line| line.name == metrics::SECONDS);
+    let clock: Vec<&MetricLine> = clock.collect();
     let mut points = Vec::new();
-    for pair in logged.windows(2) {
-        let [(first, from), (last, to)] = [0, 1].map(|index| (pair[index].step, pair[index].value));
-        if to > from && !looked.iter().any(|step| (first..last).contains(step)) {
-            points.push((last as f64, (last - first) as f64 / (to - from)));
+    for pair in clock.windows(2) {
+        let steps = pair[1].step.saturating_sub(pair[0].step);
+        let seconds = pair[1].value - pair[0].value;
+        if pair[1].split == metrics::TRAIN && steps > 0 && seconds > 0.0 {
+            points.push((pair[1].step as f64, steps as f64 / seconds));
         }
     }
     (!points.is_empty()).then(|| Curve {
@@ -241,7 +238,7 @@ mod tests {
             line(30, "train", 18.0),
         ];
         let points = throughput(&lines).unwrap().series.remove(0).points;
-        assert_eq!(points, [(5.0, 2.0), (10.0, 5.0), (30.0, 2.5)]);
+        assert_eq!(points, [(5.0, 2.0), (10.0, 5.0), (20.0, 2.0), (30.0, 2.5)]);
         assert!(throughput(&lines[..1]).is_none());
     }
 }
