@@ -85,7 +85,7 @@ where
     <M as InferenceStep>::Output: Observe,
 {
     config.check(train.num_items(), 1 + run.others.len())?;
-    let set = newest(run)?;
+    let set = newest(run, config.keep_best > 0)?;
     let mut model = initialise(run, config, model)?;
     if !run.others.is_empty() && has_running_statistics(&model) {
         return Err(Error::Usage(
@@ -196,8 +196,8 @@ fn has_running_statistics<M: Module>(model: &M) -> bool {
     paths.any(|parameter| parameter.path.ends_with("running_mean"))
 }
 
-/// The checkpoint to go on at, if the run is to be resumed and has one.
-fn newest(run: &Run) -> Result<Option<CheckpointSet>, Error> {
+/// The checkpoint to go on at, if the run is to be resumed and has one. Of the best that it keeps, only whole ones count.
+fn newest(run: &Run, keeps_best: bool) -> Result<Option<CheckpointSet>, Error> {
     checkpoint::clean(&run.dir)?;
     if !run.resume {
         return Ok(None);
@@ -227,8 +227,23 @@ fn newest(run: &Run) -> Result<Option<CheckpointSet>, Error> {
             tell!("note: there is no checkpoint; training starts again with step 1");
             Ok(None)
         }
-        Some(set) => {
+        Some(mut set) => {
             checkpoint::set_aside(&run.dir, set.state.step)?;
+            let mut lost = Vec::new();
+            let best = &mut set.state.watch.best;
+            best.retain(|best| match checkpoint::of_step(&run.dir, best.step) {
+                Err(error) if keeps_best => {
+                    lost.push(format!(
+                        "{error}; it was among the best and cannot be chosen"
+                    ));
+                    false
+                }
+                _ => true,
+            });
+            for line in &lost {
+                tell!("{line}");
+                run.dir.log(line)?;
+            }
             Ok(Some(set))
         }
         None => Ok(None),

@@ -312,3 +312,32 @@ fn a_damaged_set_takes_no_place_of_a_whole_one() {
     let aside = run_.dir.checkpoints().join("damaged-step-00000020");
     assert_eq!(fs::read(aside.join(MODEL)).unwrap(), b"nothing");
 }
+
+#[test]
+fn a_damaged_best_set_is_no_longer_among_the_best() {
+    let _turn = alone();
+    let config = crate::TrainingConfig {
+        keep_best: 1,
+        learning_rate: 0.0,
+        min_learning_rate: 0.0,
+        ..config(30)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let go = |resume, stop: Option<usize>| {
+        let run = run(folder.path(), resume);
+        let train = Steps {
+            stop: stop.map(|step| (step, run.interrupter.clone())),
+            ..Steps::new(30)
+        };
+        let (model, valid) = (Classifier::new(&run.device), Arc::new(Steps::new(1)));
+        fit(&run, &config, model, Arc::new(train), valid, 1.0)
+    };
+    go(false, Some(22)).unwrap_err();
+    // Nothing is learnt, so the first is the best.
+    let best = folder.path().join("checkpoints/step-00000010").join(MODEL);
+    fs::write(&best, b"nothing").unwrap();
+    go(true, None).unwrap();
+    let log = fs::read_to_string(folder.path().join("run.log")).unwrap();
+    assert!(log.contains("step-00000010"), "{log}");
+    assert!(log.contains("it was among the best"), "{log}");
+}
