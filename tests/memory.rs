@@ -49,7 +49,7 @@ fn train(folder: &Path, config: &str) -> (f64, f64) {
 
 /// `cargo test --workspace --test integration memory -- --ignored --nocapture`
 #[test]
-#[ignore = "five minutes"]
+#[ignore = "a quarter of an hour"]
 fn a_training_takes_what_was_expected() {
     let mut wrong = Vec::new();
     for config in CONFIGS {

@@ -46,6 +46,7 @@ pub const DEFAULT: &str = {
 };
 
 /// What `--backend` asked for.
+#[derive(Clone)]
 pub struct Request {
     /// As it was written, for the records.
     pub name: String,
@@ -161,12 +162,10 @@ impl Request {
             )));
         }
         let open = |number: &usize| {
-            let Self { name, backend, .. } = self;
-            let (name, index) = (name.clone(), Some(*number));
+            let index = Some(*number);
             Self {
-                name,
-                backend,
                 index,
+                ..self.clone()
             }
             .open()
         };

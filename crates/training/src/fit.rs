@@ -203,10 +203,11 @@ fn newest(run: &Run, keeps_best: bool) -> Result<Option<CheckpointSet>, Error> {
         return Ok(None);
     }
     let (set, skipped) = checkpoint::newest(&run.dir)?;
-    for line in &skipped {
+    let say = |line: &str| {
         tell!("{line}");
-        run.dir.log(line)?;
-    }
+        run.dir.log(line)
+    };
+    skipped.iter().try_for_each(|line| say(line))?;
     let refuse = |path: &std::path::Path, reason: &str| {
         Err(Error::Checkpoint {
             path: path.to_path_buf(),
@@ -229,20 +230,16 @@ fn newest(run: &Run, keeps_best: bool) -> Result<Option<CheckpointSet>, Error> {
         }
         Some(mut set) => {
             checkpoint::set_aside(&run.dir, set.state.step)?;
-            let mut lost = Vec::new();
-            let best = &mut set.state.watch.best;
-            best.retain(|best| match checkpoint::of_step(&run.dir, best.step) {
-                Err(error) if keeps_best => {
-                    lost.push(format!(
-                        "{error}; it was among the best and cannot be chosen"
-                    ));
-                    false
+            if keeps_best {
+                let best = std::mem::take(&mut set.state.watch.best);
+                for best in best {
+                    match checkpoint::of_step(&run.dir, best.step) {
+                        Ok(_) => set.state.watch.best.push(best),
+                        Err(error) => say(&format!(
+                            "{error}; it was among the best and cannot be chosen"
+                        ))?,
+                    }
                 }
-                _ => true,
-            });
-            for line in &lost {
-                tell!("{line}");
-                run.dir.log(line)?;
             }
             Ok(Some(set))
         }

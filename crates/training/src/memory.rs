@@ -2,7 +2,7 @@
 //!
 //! What a backward pass keeps of a forward pass depends on every operation of a model. No formula is kept in step
 //! with them: the training is rehearsed instead, with batches of 1, 2, 4, ... samples, and what the growth says
-//! about a whole batch is added to what shapes say about the rest. A rehearsal takes less than one step.
+//! about a whole batch is added to what shapes say about the rest.
 
 use crate::fit::{initialise, settle};
 use crate::{Error, Observe, Run, TrainingConfig};
@@ -102,8 +102,6 @@ impl Room {
 struct Parts {
     weights: u64,
     gradients: u64,
-    /// AdamW's two.
-    moments: u64,
     average: u64,
 }
 
@@ -115,14 +113,14 @@ impl Parts {
         Self {
             weights: bytes.all,
             gradients: bytes.trained,
-            moments: 2 * bytes.trained,
             average: if averaged { bytes.all } else { 0 },
         }
     }
 
     /// From one step to the next.
     fn kept(&self) -> u64 {
-        self.moments + self.average
+        // AdamW has two moments of each gradient.
+        2 * self.gradients + self.average
     }
 
     /// When the optimizer has made the new weights and the old are still there.

@@ -137,7 +137,7 @@ where
         step: usize,
         batches: &mut dyn DataLoaderIterator<<M as TrainStep>::Input>,
     ) -> Result<Vec<<M as TrainStep>::Input>, Error> {
-        let count = 1 + self.run().others.len();
+        let count = self.devices.len();
         let together: Result<Vec<_>, _> = batches.take(count).collect();
         let together = together.map_err(Error::data)?;
         match together.len() == count {

@@ -1,6 +1,7 @@
 //! What the configuration can ask for, each with a resumed run that ends the same.
 
 use super::*;
+use crate::ClassificationOutput;
 use crate::fixture::{Normalised, Points};
 use crate::strategy::Monitor;
 use burn::data::dataloader::DataLoaderIterator;
@@ -374,32 +375,25 @@ fn several_devices_share_an_update_and_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = run(folder.path(), false);
     run.others = vec![run.device.clone(); 2];
-    let (model, valid) = (Classifier::sober(&run.device), Arc::new(Steps::new(3)));
-    let error = fit(
-        &run,
-        &config,
-        model,
-        Arc::new(Steps::new(4 * STEPS)),
-        valid,
-        16.0,
-    );
-    let error = error.unwrap_err().to_string();
+    let error = refusal(&run, &config, Classifier::sober(&run.device));
     assert!(error.contains("multiple of the 3 devices"), "{error}");
     run.others.truncate(1);
-    let (model, valid) = (Normalised::new(&run.device), Arc::new(Steps::new(3)));
-    let error = fit(
-        &run,
-        &config,
-        model,
-        Arc::new(Steps::new(4 * STEPS)),
-        valid,
-        16.0,
-    );
-    let error = error.unwrap_err().to_string();
+    let error = refusal(&run, &config, Normalised::new(&run.device));
     assert!(
         error.contains("batch normalisation cannot train on several devices"),
         "{error}"
     );
+}
+
+fn refusal<M>(run: &Run, config: &TrainingConfig, model: M) -> String
+where
+    M: LearnerModel
+        + TrainStep<Input = Points, Output = ClassificationOutput>
+        + InferenceStep<Input = Points, Output = ClassificationOutput>,
+{
+    let (train, valid) = (Steps::new(config.batches()), Steps::new(3));
+    let error = fit(run, config, model, Arc::new(train), Arc::new(valid), 16.0).err();
+    error.unwrap().to_string()
 }
 
 #[test]
