@@ -1,0 +1,53 @@
+//! Fused operations with a backward pass.
+//!
+//! Each function is called by models like any other on tensors and knows by itself where it runs: a backend
+//! with code of its own for it gets that code, all others get the same operation composed from those of Burn.
+//! The composed form is also what the tests compare with.
+//!
+//! | operation | composed | flex, f32 |
+//! |---|---|---|
+//! | [`linear`] with bias and activation | everywhere | product and what follows on blocks of rows that stay in cache |
+//! | [`attention`] | everywhere | blocks of queries, nothing kept but one number a row |
+//! | [`layer_norm`], [`rms_norm`] | everywhere | one pass each way |
+//! | [`activate`] | everywhere | vectorised, in place on the way back |
+//! | [`softmax`] | everywhere | one pass each way |
+//! | [`cross_entropy`] | everywhere | one pass each way |
+//! | [`adamw`] | everywhere | one pass, in place |
+//!
+//! `CRUCIBLE_KERNELS=composed` in the environment switches the backends' own code off.
+
+mod activation;
+mod adamw;
+mod attention;
+mod autodiff;
+mod cross_entropy;
+#[cfg(feature = "flex")]
+mod flex;
+mod fused;
+mod linear;
+mod norm;
+mod route;
+mod softmax;
+
+pub use activation::{Activation, activate};
+pub use adamw::{AdamW, Moments, adamw};
+pub use attention::{Attention, attention};
+pub use cross_entropy::cross_entropy;
+pub use linear::linear;
+pub use norm::{layer_norm, rms_norm};
+pub use route::{Implementation, implementation};
+pub use softmax::softmax;
+
+/// The operations composed from those of Burn, whatever the backend.
+pub mod composed {
+    pub use crate::activation::composed as activate;
+    pub use crate::adamw::composed as adamw;
+    pub use crate::attention::composed as attention;
+    pub use crate::cross_entropy::composed as cross_entropy;
+    pub use crate::linear::composed as linear;
+    pub use crate::norm::{composed_layer_norm as layer_norm, composed_rms_norm as rms_norm};
+    pub use crate::softmax::composed as softmax;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! Operations on rows.
+
+use super::*;
+use crate::{activate, cross_entropy, layer_norm, linear, rms_norm, softmax};
+
+fn activation() -> impl Strategy<Value = Activation> {
+    prop_oneof![Just(Activation::Gelu), Just(Activation::GeluTanh), Just(Activation::Relu)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn activations(
+        shape in [0usize..5, 0usize..40, 0usize..40], layout in layout(), kind in activation(), seed in 0u64..1000,
+    ) {
+        let x = Input::new(shape, layout, seed);
+        assert_same!(activate(x.view(), kind), composed::activate(x.view(), kind), [x]);
+    }
+
+    #[test]
+    fn linear_layers(
+        rows in [0usize..4, 1usize..300], inner in 1usize..40, width in 1usize..40, x_layout in layout(),
+        weight_layout in layout(), kind in prop::option::of(activation()), bias in any::<bool>(), seed in 0u64..1000,
+    ) {
+        let x = Input::new([rows[0], rows[1], inner], x_layout, seed);
+        let weight = Input::new([inner, width], weight_layout, seed + 1);
+        let shift = Input::new([width], Layout::Contiguous, seed + 2);
+        let run = |f: fn(Tensor<3>, Tensor<2>, Option<Tensor<1>>, Option<Activation>) -> Tensor<3>| {
+            f(x.view(), weight.view(), bias.then(|| shift.view()), kind)
+        };
+        if bias {
+            assert_same!(run(linear), run(composed::linear), [x, weight, shift]);
+        } else {
+            assert_same!(run(linear), run(composed::linear), [x, weight]);
+        }
+    }
+
+    #[test]
+    fn layer_norms(
+        rows in 0usize..300, width in 1usize..70, layout in layout(), shifted in any::<bool>(), seed in 0u64..1000,
+    ) {
+        let x = Input::new([rows, width], layout, seed);
+        let [gamma, beta] = [1, 2].map(|i| Input::new([width], Layout::Contiguous, seed + i));
+        let run = |f: fn(Tensor<2>, Tensor<1>, Option<Tensor<1>>, f64) -> Tensor<2>| {
+            f(x.view(), gamma.view(), shifted.then(|| beta.view()), 1e-3)
+        };
+        if shifted {
+            assert_same!(run(layer_norm), run(composed::layer_norm), [x, gamma, beta]);
+        } else {
+            assert_same!(run(layer_norm), run(composed::layer_norm), [x, gamma]);
+        }
+    }
+
+    #[test]
+    fn rms_norms(rows in 0usize..300, width in 1usize..70, layout in layout(), seed in 0u64..1000) {
+        let (x, gamma) = (Input::new([rows, width], layout, seed), Input::new([width], Layout::Contiguous, seed + 1));
+        let found = rms_norm(x.view(), gamma.view(), 1e-3);
+        assert_same!(found, composed::rms_norm(x.view(), gamma.view(), 1e-3), [x, gamma]);
+    }
+
+    #[test]
+    fn softmaxes(shape in [0usize..5, 0usize..40, 1usize..40], layout in layout(), seed in 0u64..1000) {
+        let x = Input::new(shape, layout, seed);
+        assert_same!(softmax(x.view()), composed::softmax(x.view()), [x]);
+    }
+
+    #[test]
+    fn cross_entropies(rows in 1usize..300, classes in 1usize..70, layout in layout(), seed in 0u64..1000) {
+        let x = Input::new([rows, classes], layout, seed);
+        let targets: Vec<i32> = (0..rows).map(|i| ((i * 7 + seed as usize) % classes) as i32).collect();
+        let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [rows]), &device());
+        let found = cross_entropy(x.view(), targets.clone());
+        assert_same!(found, composed::cross_entropy(x.view(), targets), [x]);
+    }
+}
+
+/// Where Burn's own reshape fails.
+#[test]
+fn linear_layers_take_empty_rows_weights_and_outputs() {
+    for shape in [[2, 0, 3], [2, 3, 0], [0, 0, 0]] {
+        for width in [0, 4] {
+            let x = values(shape, 1).require_grad();
+            let weight = values([shape[2], width], 2).require_grad();
+            let bias = values([width], 3).require_grad();
+            let output = linear(x.clone(), weight.clone(), Some(bias.clone()), None);
+            assert_eq!(output.dims(), [shape[0], shape[1], width]);
+            let rows = (shape[0] * shape[1]) as f32;
+            if shape[2] == 0 && output.shape().num_elements() > 0 {
+                let expected = bias.clone().unsqueeze::<3>().expand(output.dims());
+                assert_eq!(difference(output.clone(), expected), 0.0);
+            }
+            let gradients = output.sum().backward();
+            assert_eq!(x.grad(&gradients).unwrap().dims(), shape);
+            assert_eq!(difference(weight.grad(&gradients).unwrap(), weight.inner() * 0.0), 0.0);
+            let expected = bias.clone().inner() * 0.0 + rows;
+            assert_eq!(difference(bias.grad(&gradients).unwrap(), expected), 0.0);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finite_stays_so() {
+    let x = Tensor::<2>::from_data([[f32::NAN, 1.0], [f32::INFINITY, 1.0]], &device());
+    let ones = Tensor::<1>::ones([2], &device());
+    let outputs = [
+        activate(x.clone(), Activation::Gelu),
+        activate(x.clone(), Activation::GeluTanh),
+        activate(x.clone(), Activation::Relu),
+        layer_norm(x.clone(), ones.clone(), None, 1e-5),
+        rms_norm(x.clone(), ones, 1e-5),
+        softmax(x.clone()),
+        linear(x.clone(), Tensor::ones([2, 2], &device()), None, None),
+    ];
+    for (number, output) in outputs.into_iter().enumerate() {
+        let values: Vec<f32> = output.into_data().iter().collect();
+        assert!(values[0].is_nan(), "{number}: {values:?}");
+        assert!(!values[2].is_finite(), "{number}: {values:?}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "target 3 of 3 classes")]
+fn a_target_beyond_the_classes_is_an_error() {
+    let targets = Tensor::<1, Int>::from_data([0, 3], &device());
+    cross_entropy(values([2, 3], 1), targets);
+}
