@@ -25,6 +25,10 @@ use serde_json::json;
 use std::process::ExitCode;
 use std::time::Instant;
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use peers::{Failure, Peer};
 use workloads::{WORKLOADS, Workload};
 

@@ -185,7 +185,7 @@ fn causal_attention_is_torch_multihead_attention() {
     let mut fixture = Fixture::open("causal_attention");
     let model = fixture.load(MultiHeadAttentionConfig::new(16, 2).init(&fixture.device));
     let x = fixture.input::<3>("x");
-    let mask = AttentionMask::causal(6, &fixture.device);
+    let mask = AttentionMask::causal();
     let output = model.forward(x.clone(), x.clone(), Some(&mask));
     fixture.check(&model, output, &[("x", &x)]);
 }

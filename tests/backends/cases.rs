@@ -102,7 +102,7 @@ fn attention(scene: &mut Scene, causal: bool) -> Values {
     let (x, padding) = scene.sequences("x", [5, 2, 4], 16);
     let mut mask = AttentionMask::padding(padding.clone());
     if causal {
-        mask = mask.or(AttentionMask::causal(5, &scene.device));
+        mask = mask.or(AttentionMask::causal());
     }
     let output = model.forward(x.clone(), x, Some(&mask));
     scene.values(&model, visible(output, padding))

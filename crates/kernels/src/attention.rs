@@ -102,7 +102,10 @@ pub fn composed(
     let [_, keys, _] = key.dims();
     let heads = options.heads;
     // To [batch, heads, length, width / heads]; the scale goes into the smallest tensor it can go into.
-    let split = |x: Tensor<3>, length| x.reshape([batch, length, heads, width / heads]).swap_dims(1, 2);
+    let split = |x: Tensor<3>, length| {
+        x.reshape([batch, length, heads, width / heads])
+            .swap_dims(1, 2)
+    };
     let scale = ((width / heads) as f64).powf(-0.5);
     let query = split(query * scale, queries);
     let (key, value) = (split(key, keys), split(value, keys));

@@ -1,11 +1,11 @@
 //! The backward passes as steps of Burn's tape, for every backend that has them.
 
+use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
-use burn::backend::Autodiff;
 
 use crate::Activation;
 use crate::fused::{Bools, Floats, Fused, Norm, Passes, Scores};

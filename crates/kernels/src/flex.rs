@@ -23,7 +23,6 @@ mod parallel;
 mod softmax;
 mod tensor;
 
-
 type Float = FloatTensor<Flex>;
 
 impl Fused for Flex {

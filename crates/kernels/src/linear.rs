@@ -21,7 +21,10 @@ pub fn linear<const D: usize>(
     activation: Option<Activation>,
 ) -> Tensor<D> {
     let ([d_input, d_output], width) = (weight.dims(), x.dims()[D - 1]);
-    assert_eq!(width, d_input, "rows of {width} times a weight of {d_input} rows");
+    assert_eq!(
+        width, d_input,
+        "rows of {width} times a weight of {d_input} rows"
+    );
     if let Some(bias) = &bias {
         assert_eq!(bias.dims(), [d_output], "the bias of {d_output} outputs");
     }

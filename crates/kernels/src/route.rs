@@ -25,8 +25,9 @@ impl Implementation {
 /// What runs on a device: `CRUCIBLE_KERNELS=composed` switches own code off for the whole process.
 pub fn implementation(device: &Device) -> Implementation {
     static SWITCHED_OFF: OnceLock<bool> = OnceLock::new();
-    let off = SWITCHED_OFF
-        .get_or_init(|| std::env::var_os("CRUCIBLE_KERNELS").is_some_and(|value| value == "composed"));
+    let off = SWITCHED_OFF.get_or_init(|| {
+        std::env::var_os("CRUCIBLE_KERNELS").is_some_and(|value| value == "composed")
+    });
     match !off && has_own_code(device.clone().inner().as_dispatch()) {
         true => Implementation::Fused,
         false => Implementation::Composed,

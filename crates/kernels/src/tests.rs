@@ -38,7 +38,11 @@ enum Layout {
 }
 
 fn layout() -> impl Strategy<Value = Layout> {
-    prop_oneof![Just(Layout::Contiguous), Just(Layout::Narrowed), Just(Layout::Swapped)]
+    prop_oneof![
+        Just(Layout::Contiguous),
+        Just(Layout::Narrowed),
+        Just(Layout::Swapped)
+    ]
 }
 
 /// A leaf whose values, and what is computed from it, are `values(shape, seed)` in the given layout.

@@ -1,7 +1,8 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
+use crucible_kernels::{Attention, attention};
 use schemars::JsonSchema;
 
 use crate::{AttentionMask, linear, project};
@@ -81,50 +82,25 @@ impl MultiHeadAttention {
         context: Tensor<3>,
         mask: Option<&AttentionMask>,
     ) -> Tensor<3> {
-        let [batch, queries, d_model] = x.dims();
-        // The scale goes into the queries, the smallest tensor it can go into.
-        let scale = ((d_model / self.heads) as f64).powf(-0.5);
-        let query = self.split(project(&self.query, x) * scale);
-        let key = self.split(project(&self.key, context.clone()));
-        let value = self.split(project(&self.value, context));
-
-        // [batch, heads, queries, keys]
-        let scores = query.matmul(key.swap_dims(2, 3));
-        let scores = match mask {
-            Some(mask) => mask.apply(scores),
-            None => scores,
+        let query = project(&self.query, x);
+        let key = project(&self.key, context.clone());
+        let value = project(&self.value, context);
+        let weighs = Attention {
+            heads: self.heads,
+            hidden: mask.and_then(AttentionMask::hidden),
+            causal: mask.is_some_and(AttentionMask::is_causal),
+            dropout: self.dropout_chance(&query),
         };
-        let weights = self.dropout.forward(softmax(scores));
-        let heads = weights.matmul(value).swap_dims(1, 2);
-        project(&self.output, heads.reshape([batch, queries, d_model]))
+        project(&self.output, attention(query, key, value, weighs))
     }
 
-    /// # Shapes
-    /// - from `[batch, length, d_model]` to `[batch, heads, length, d_model / heads]`
-    fn split(&self, x: Tensor<3>) -> Tensor<4> {
-        let [batch, length, d_model] = x.dims();
-        x.reshape([batch, length, self.heads, d_model / self.heads])
-            .swap_dims(1, 2)
+    /// As Burn's [`Dropout`] does: in training alone, and not in a part that is frozen.
+    fn dropout_chance(&self, x: &Tensor<3>) -> f64 {
+        match self.dropout.training.is_enabled() && x.is_autodiff() {
+            true => self.dropout.prob,
+            false => 0.0,
+        }
     }
-}
-
-/// Softmax over the keys, with a backward pass that takes no exponential.
-///
-/// Burn differentiates softmax op by op and takes `exp` again on the way back. Here the weights `p` are
-/// computed once, outside the tape, and meet on it a zero that carries the gradient of the scores: the
-/// result is `p` to the bit, its derivative `p * (g - sum(p * g))`, the exact one of softmax.
-///
-/// # Shapes
-/// - input and output: `[batch, heads, queries, keys]`
-fn softmax(scores: Tensor<4>) -> Tensor<4> {
-    let constant = scores.clone().inner();
-    let p = activation::softmax(constant.clone(), 3);
-    if !scores.is_autodiff() {
-        return p;
-    }
-    let zero = scores - constant;
-    let mean = (zero.clone() * p.clone()).sum_dim(3);
-    (zero - mean + 1.0) * p
 }
 
 #[cfg(test)]
@@ -158,7 +134,7 @@ mod tests {
     #[test]
     fn future_changes_leave_the_past_unchanged() {
         let layer = MultiHeadAttentionConfig::new(8, 2).init(&device());
-        let mask = AttentionMask::causal(5, &device());
+        let mask = AttentionMask::causal();
         let x = values([2, 5, 8], 1, &device());
         let changed = x
             .clone()
@@ -193,19 +169,6 @@ mod tests {
         let mask = padding([[false; 3]; 2]);
         let [a, b] = [None, Some(&mask)].map(|mask| layer.forward(x.clone(), x.clone(), mask));
         assert_eq!(difference(a, b), 0.0);
-    }
-
-    #[test]
-    fn softmax_and_its_gradient_are_burns_with_and_without_checkpointing() {
-        for device in [device(), device().gradient_checkpointing()] {
-            let scores = values([2, 3, 4, 5], 1, &device) * 4.0;
-            let weights = values([2, 3, 4, 5], 2, &device);
-            let (a, b) = (scores.clone().require_grad(), scores.require_grad());
-            let (ours, burns) = (softmax(a.clone()), activation::softmax(b.clone(), 3));
-            assert!(difference(ours.clone(), burns.clone()) < 1e-6);
-            let [ours, burns] = [ours, burns].map(|p| (p * weights.clone()).sum().backward());
-            assert!(difference(a.grad(&ours).unwrap(), b.grad(&burns).unwrap()) < 1e-6);
-        }
     }
 
     #[test]

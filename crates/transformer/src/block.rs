@@ -1,12 +1,12 @@
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig};
+use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Activation, AttentionMask, FeedForward, FeedForwardConfig, MultiHeadAttention,
+    Activation, AttentionMask, FeedForward, FeedForwardConfig, LayerNorm, MultiHeadAttention,
     MultiHeadAttentionConfig,
 };
 
@@ -66,9 +66,7 @@ struct Residual {
 impl Residual {
     fn new(config: &BlockConfig, device: &Device) -> Self {
         Self {
-            norm: LayerNormConfig::new(config.d_model)
-                .with_epsilon(config.norm_epsilon)
-                .init(device),
+            norm: LayerNorm::new(config.d_model, config.norm_epsilon, device),
             dropout: DropoutConfig::new(config.dropout).init(),
             placement: config.norm,
         }

@@ -1,10 +1,9 @@
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::LayerNorm;
 use burn::tensor::{Bool, Device, Tensor};
 use schemars::JsonSchema;
 
-use crate::{AttentionMask, CrossBlock, CrossBlockConfig, EncoderConfig};
+use crate::{AttentionMask, CrossBlock, CrossBlockConfig, EncoderConfig, LayerNorm};
 
 /// Configuration of a [`Decoder`].
 #[derive(Config, Debug, JsonSchema)]
@@ -49,8 +48,7 @@ impl Decoder {
         context: Tensor<3>,
         context_padding: Option<Tensor<2, Bool>>,
     ) -> Tensor<3> {
-        let [_, length, _] = x.dims();
-        let causal = AttentionMask::causal(length, &x.device());
+        let causal = AttentionMask::causal();
         let mask = match padding {
             Some(padding) => causal.or(AttentionMask::padding(padding)),
             None => causal,

@@ -1,10 +1,9 @@
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Bool, Device, Tensor};
 use schemars::JsonSchema;
 
-use crate::{Activation, AttentionMask, Block, BlockConfig, ConfigError, NormPlacement};
+use crate::{Activation, AttentionMask, Block, BlockConfig, ConfigError, LayerNorm, NormPlacement};
 
 /// Configuration of an [`Encoder`].
 #[derive(Config, Debug, JsonSchema)]
@@ -86,11 +85,8 @@ impl EncoderConfig {
 
     /// The norm after the last block: `None` when post-norm, where the last block ends with one.
     pub fn final_norm(&self, device: &Device) -> Option<LayerNorm> {
-        (self.norm == NormPlacement::Pre).then(|| {
-            LayerNormConfig::new(self.d_model)
-                .with_epsilon(self.norm_epsilon)
-                .init(device)
-        })
+        (self.norm == NormPlacement::Pre)
+            .then(|| LayerNorm::new(self.d_model, self.norm_epsilon, device))
     }
 
     /// An encoder with fresh weights.

@@ -4,7 +4,7 @@ use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 
-use crate::{Activation, linear, project};
+use crate::{Activation, linear, project, project_and_activate};
 
 /// Configuration of [`FeedForward`].
 #[derive(Config, Debug, JsonSchema)]
@@ -49,7 +49,7 @@ impl FeedForward {
     /// # Shapes
     /// - input and output: `[batch, length, d_model]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let hidden = self.activation.forward(project(&self.inner, x));
+        let hidden = project_and_activate(&self.inner, x, self.activation);
         project(&self.outer, self.dropout.forward(hidden))
     }
 }

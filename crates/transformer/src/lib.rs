@@ -16,7 +16,6 @@
 //! | [`config_error`](ConfigError) | sizes that do not fit together |
 //! | [`text`](TextEncoder) | token ids to an [`Encoded`] sequence |
 
-mod activation;
 mod attention;
 mod block;
 mod config_error;
@@ -26,22 +25,24 @@ mod encoder;
 mod feed_forward;
 mod linear;
 mod mask;
+mod norm;
 mod pooling;
 mod position;
 #[cfg(test)]
 mod testing;
 mod text;
 
-pub use activation::Activation;
 pub use attention::{MultiHeadAttention, MultiHeadAttentionConfig};
 pub use block::{Block, BlockConfig, CrossBlock, CrossBlockConfig, NormPlacement};
 pub use config_error::ConfigError;
+pub use crucible_kernels::Activation;
 pub use decoder::{Decoder, DecoderConfig};
 pub use encoded::Encoded;
 pub use encoder::{Encoder, EncoderConfig};
 pub use feed_forward::{FeedForward, FeedForwardConfig};
-pub use linear::{embedding_initializer, linear, project};
+pub use linear::{embedding_initializer, linear, project, project_and_activate};
 pub use mask::AttentionMask;
+pub use norm::LayerNorm;
 pub use pooling::Pooling;
 pub use position::{PositionKind, Positions};
 pub use text::{TextEmbeddings, TextEncoder, TextEncoderConfig};

@@ -1,6 +1,7 @@
 use burn::module::Param;
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
+use crucible_kernels::Activation;
 
 /// A linear layer as ViT initialises it (Dosovitskiy et al. 2021, as Vaswani et al. 2017 before): Xavier
 /// uniform weights, zero bias. Its scale follows the width, so that a narrow model starts as well as a
@@ -19,19 +20,26 @@ pub fn linear(d_input: usize, d_output: usize, device: &Device) -> Linear {
     }
 }
 
-/// Applies a linear layer to the last axis, as ONE product over all rows of the input.
-///
-/// `Linear::forward` may keep the leading axes as a batch of small products that each read the whole
-/// weight again; on a CPU a training step of such a layer takes two to four times as long.
+/// Applies a linear layer to the last axis.
 ///
 /// # Shapes
 /// - from `[..., d_input]` to `[..., d_output]`
 pub fn project<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
-    let mut shape = x.dims();
-    let [d_input, d_output] = layer.weight.dims();
-    let rows = shape[..D - 1].iter().product();
-    shape[D - 1] = d_output;
-    layer.forward(x.reshape([rows, d_input])).reshape(shape)
+    let bias = layer.bias.as_ref().map(Param::val);
+    crucible_kernels::linear(x, layer.weight.val(), bias, None)
+}
+
+/// Applies a linear layer to the last axis, and an activation to what it gives.
+///
+/// # Shapes
+/// - from `[..., d_input]` to `[..., d_output]`
+pub fn project_and_activate<const D: usize>(
+    layer: &Linear,
+    x: Tensor<D>,
+    activation: Activation,
+) -> Tensor<D> {
+    let bias = layer.bias.as_ref().map(Param::val);
+    crucible_kernels::linear(x, layer.weight.val(), bias, Some(activation))
 }
 
 /// How embeddings, learned positions and `[CLS]` tokens start: normal with deviation 0.02 (BERT, ViT).

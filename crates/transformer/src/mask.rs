@@ -1,18 +1,16 @@
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Bool, Tensor};
 
-/// What a masked score becomes: far below any real score, yet finite in every float type, so that a row
-/// with nothing to attend to averages over its keys and gives no NaN.
-const MASKED: f64 = -1e4;
-
-/// Which keys a query may not attend to; `true` hides a key.
+/// Which keys a query may not attend to.
 ///
 /// Made once for a forward pass and shared by all its layers. Without a mask, attention does no mask
 /// work at all, so callers keep an `Option<AttentionMask>`.
-///
-/// # Shapes
-/// - `[batch or 1, 1, queries or 1, keys]`, spread over batch, heads and queries where needed
 #[derive(Clone, Debug)]
-pub struct AttentionMask(Tensor<4, Bool>);
+pub struct AttentionMask {
+    /// `true` hides a key: `[batch or 1, 1, queries or 1, keys]`, spread over batch, heads and queries.
+    hidden: Option<Tensor<4, Bool>>,
+    /// Hides the future as well.
+    causal: bool,
+}
 
 impl AttentionMask {
     /// Hides the padded keys from every query.
@@ -21,15 +19,18 @@ impl AttentionMask {
     /// - `padding`: `[batch, keys]`, `true` = padding
     pub fn padding(padding: Tensor<2, Bool>) -> Self {
         let [batch, keys] = padding.dims();
-        Self(padding.reshape([batch, 1, 1, keys]))
+        Self {
+            hidden: Some(padding.reshape([batch, 1, 1, keys])),
+            causal: false,
+        }
     }
 
     /// Hides from each position all that come after it.
-    ///
-    /// # Shapes
-    /// - the mask: `[1, 1, length, length]`
-    pub fn causal(length: usize, device: &Device) -> Self {
-        Self(Tensor::<2, Bool>::tril_mask([length, length], 0, device).unsqueeze())
+    pub fn causal() -> Self {
+        Self {
+            hidden: None,
+            causal: true,
+        }
     }
 
     /// Hides what either mask hides.
@@ -37,46 +38,48 @@ impl AttentionMask {
     /// # Panics
     /// When the two are for different batches, queries or keys.
     pub fn or(self, other: Self) -> Self {
-        let [a, b] = [self.0.dims(), other.0.dims()];
-        let both: [usize; 4] = std::array::from_fn(|i| a[i].max(b[i]));
-        Self(self.0.expand(both).bool_or(other.0.expand(both)))
+        let hidden = match (self.hidden, other.hidden) {
+            (Some(a), Some(b)) => {
+                let [of_a, of_b] = [a.dims(), b.dims()];
+                let both: [usize; 4] = std::array::from_fn(|i| of_a[i].max(of_b[i]));
+                Some(a.expand(both).bool_or(b.expand(both)))
+            }
+            (hidden, None) | (None, hidden) => hidden,
+        };
+        Self {
+            hidden,
+            causal: self.causal || other.causal,
+        }
     }
 
-    /// # Shapes
-    /// - `scores`: `[batch, heads, queries, keys]`
-    pub(crate) fn apply(&self, scores: Tensor<4>) -> Tensor<4> {
-        let shape = scores.dims();
-        scores.mask_fill(self.0.clone().expand(shape), MASKED)
+    pub(crate) fn hidden(&self) -> Option<Tensor<4, Bool>> {
+        self.hidden.clone()
+    }
+
+    pub(crate) fn is_causal(&self) -> bool {
+        self.causal
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::device;
     use burn::tensor::TensorData;
 
     #[test]
-    fn or_hides_the_padding_and_the_future() {
-        let device = Device::flex();
-        let padding = Tensor::from_data(
-            TensorData::from([[false, false, true], [false, true, true]]),
-            &device,
-        );
-        let mask = AttentionMask::causal(3, &device).or(AttentionMask::padding(padding));
-        let expected = [
-            [[
-                [false, true, true],
-                [false, false, true],
-                [false, false, true],
-            ]],
-            [[
-                [false, true, true],
-                [false, true, true],
-                [false, true, true],
-            ]],
-        ];
-        mask.0
-            .into_data()
-            .assert_eq(&TensorData::from(expected), true);
+    fn or_hides_what_either_hides() {
+        let mask = |rows: [[bool; 3]; 2]| {
+            AttentionMask::padding(Tensor::from_data(TensorData::from(rows), &device()))
+        };
+        let a = mask([[false, false, true], [false, false, false]]);
+        let b = mask([[false, false, true], [true, false, false]]);
+        let both = a.or(AttentionMask::causal()).or(b);
+        assert!(both.is_causal());
+        let expected = [[[[false, false, true]]], [[[true, false, false]]]];
+        let hidden = both.hidden().unwrap().into_data();
+        hidden.assert_eq(&TensorData::from(expected), true);
+        let causal = AttentionMask::causal().or(AttentionMask::causal());
+        assert!(causal.is_causal() && causal.hidden().is_none());
     }
 }

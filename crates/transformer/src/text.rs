@@ -1,11 +1,12 @@
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig};
+use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig};
 use burn::tensor::{Bool, Device, Int, Tensor};
 use schemars::JsonSchema;
 
 use crate::{
-    Encoded, Encoder, EncoderConfig, Pooling, PositionKind, Positions, embedding_initializer,
+    Encoded, Encoder, EncoderConfig, LayerNorm, Pooling, PositionKind, Positions,
+    embedding_initializer,
 };
 
 /// Configuration of a [`TextEncoder`].
@@ -81,9 +82,7 @@ impl TextEncoderConfig {
             word: embedding(self.vocabulary),
             position: self.positions.init(self.max_length, d_model, device),
             token_type: (self.token_types > 0).then(|| embedding(self.token_types)),
-            norm: LayerNormConfig::new(d_model)
-                .with_epsilon(norm_epsilon)
-                .init(device),
+            norm: LayerNorm::new(d_model, norm_epsilon, device),
             dropout: DropoutConfig::new(dropout).init(),
         }
     }

@@ -1,7 +1,8 @@
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear};
+use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
-use crucible_transformer::{Activation, project};
+use crucible_kernels::activate;
+use crucible_transformer::{Activation, LayerNorm, project};
 
 /// One stage of a convolutional stem: a 3x3 convolution of stride 2, LayerNorm over the channels, an
 /// activation.
@@ -39,9 +40,7 @@ impl Downsample {
                 weight,
                 bias: Some(Initializer::Zeros.init([channels_out], device)),
             },
-            norm: LayerNormConfig::new(channels_out)
-                .with_epsilon(1e-6)
-                .init(device),
+            norm: LayerNorm::new(channels_out, 1e-6, device),
             activation,
         }
     }
@@ -51,7 +50,7 @@ impl Downsample {
     /// - output: `[batch, height / 2, width / 2, channels_out]`
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let x = project(&self.convolution, neighbourhoods(x));
-        self.activation.forward(self.norm.forward(x))
+        activate(self.norm.forward(x), self.activation)
     }
 }
 

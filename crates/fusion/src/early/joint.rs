@@ -4,6 +4,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use crucible_transformer::{
     Activation, BlockConfig, Encoder, EncoderConfig, Pooling, embedding_initializer, linear,
+    project_and_activate,
 };
 use schemars::JsonSchema;
 
@@ -64,7 +65,7 @@ impl Joint {
         let tokens = Tensor::cat(vec![text.values, image.values], 1);
         let tokens = self.encoder.forward(tokens, padding.clone());
         let pooled = self.pooling.forward(tokens, padding.as_ref());
-        self.activation.forward(self.pooler.forward(pooled))
+        project_and_activate(&self.pooler, pooled, self.activation)
     }
 }
 

@@ -2,7 +2,7 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
-use crucible_transformer::{Activation, BlockConfig, linear};
+use crucible_transformer::{Activation, BlockConfig, linear, project_and_activate};
 use schemars::JsonSchema;
 
 use crate::Modalities;
@@ -47,8 +47,7 @@ impl Concatenation {
         if self.product {
             parts.push(image * text);
         }
-        self.activation
-            .forward(self.projection.forward(Tensor::cat(parts, 1)))
+        project_and_activate(&self.projection, Tensor::cat(parts, 1), self.activation)
     }
 }
 

@@ -18,7 +18,7 @@ pub struct WeightedSumConfig {}
 pub struct WeightedSum {
     /// `W`: `d_model` to `d_model`.
     pub hidden: Linear,
-    /// `u`: `d_model` to 1.
+    /// `u`: `d_model` to 1, without a bias.
     pub score: Linear,
 }
 
@@ -27,7 +27,11 @@ impl WeightedSumConfig {
     pub fn init(&self, block: &BlockConfig, device: &Device) -> WeightedSum {
         WeightedSum {
             hidden: linear(block.d_model, block.d_model, device),
-            score: linear(block.d_model, 1, device),
+            // It would shift all scores of a pair alike, which the softmax ignores.
+            score: Linear {
+                bias: None,
+                ..linear(block.d_model, 1, device)
+            },
         }
     }
 }

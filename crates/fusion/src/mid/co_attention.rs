@@ -1,9 +1,10 @@
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{LayerNorm, Linear};
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use crucible_transformer::{
-    AttentionMask, BlockConfig, CrossBlock, CrossBlockConfig, EncoderConfig, Pooling, linear,
+    AttentionMask, BlockConfig, CrossBlock, CrossBlockConfig, EncoderConfig, LayerNorm, Pooling,
+    linear,
 };
 use schemars::JsonSchema;
 

@@ -1,9 +1,9 @@
 use pulp::{Arch, Simd};
 
+use super::Float;
 use super::math::{normal, sigmoid};
 use super::parallel::{Blocks, Parts};
 use super::tensor::{contiguous, owned, values};
-use super::Float;
 use crate::Activation;
 
 /// Elements that one thread takes at a time.
@@ -44,9 +44,13 @@ pub fn needs_input(activation: Activation) -> bool {
 pub fn apply_simd<'a, S: Simd>(_: S, x: &'a mut [f32], activation: Activation) {
     match activation {
         Activation::Gelu => x.iter_mut().for_each(|x| *x *= normal(*x).0),
-        Activation::GeluTanh => x.iter_mut().for_each(|x| *x *= sigmoid(tanh_slope(*x) * *x)),
+        Activation::GeluTanh => x
+            .iter_mut()
+            .for_each(|x| *x *= sigmoid(tanh_slope(*x) * *x)),
         // Keeps what is not a number.
-        Activation::Relu => x.iter_mut().for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x }),
+        Activation::Relu => x
+            .iter_mut()
+            .for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x }),
     }
 }
 

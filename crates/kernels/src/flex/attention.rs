@@ -38,11 +38,7 @@ struct Mask {
 }
 
 impl Plan {
-    fn new(
-        [query, key, _]: &[Float; 3],
-        hidden: Option<BoolTensor<Flex>>,
-        scores: Scores,
-    ) -> Self {
+    fn new([query, key, _]: &[Float; 3], hidden: Option<BoolTensor<Flex>>, scores: Scores) -> Self {
         let (shape, keys) = (query.shape(), key.shape()[1]);
         let (width, head) = (shape[2], shape[2] / scores.heads);
         let hidden = hidden.map(|hidden| {
@@ -100,19 +96,32 @@ impl Head<'_> {
     /// Rows of a `[batch, length, width]` tensor.
     fn view<'v>(&self, values: &'v [f32], length: usize, rows: Range<usize>) -> View<'v> {
         let offset = self.offset(length, rows.start).min(values.len());
-        View::rows(&values[offset..], [rows.len(), self.plan.head], self.plan.width)
+        View::rows(
+            &values[offset..],
+            [rows.len(), self.plan.head],
+            self.plan.width,
+        )
     }
 
     /// The same rows, to be written.
     fn target<'v>(&self, values: Parts<'v>, length: usize, rows: Range<usize>) -> Target<'v> {
         let shape = [rows.len(), self.plan.head];
         // SAFETY: heads do not overlap, and each is one thread's.
-        unsafe { Target::new(values, self.offset(length, rows.start), shape, self.plan.width) }
+        unsafe {
+            Target::new(
+                values,
+                self.offset(length, rows.start),
+                shape,
+                self.plan.width,
+            )
+        }
     }
 
     fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
         let (queries, block) = (self.plan.queries, self.plan.block());
-        (0..queries).step_by(block).map(move |start| start..(start + block).min(queries))
+        (0..queries)
+            .step_by(block)
+            .map(move |start| start..(start + block).min(queries))
     }
 
     /// How many keys the queries of a block may see. All of them where a row might see none, which then
@@ -120,7 +129,11 @@ impl Head<'_> {
     fn visible(&self, block: &Range<usize>) -> usize {
         let Plan { queries, keys, .. } = *self.plan;
         let cut = self.plan.scores.causal && self.plan.hidden.is_none() && keys >= queries;
-        if cut { block.end + keys - queries } else { keys }
+        if cut {
+            block.end + keys - queries
+        } else {
+            keys
+        }
     }
 
     /// Hides keys from the rows of a block: their scores become so low that nothing remains of them.
@@ -181,7 +194,12 @@ pub fn forward(
             let scores = &mut room[..block.len() * visible];
             let of = [block.len(), visible];
             let k = head.view(key, keys, 0..visible);
-            gemm(Target::rows(scores, of), head.view(query, queries, block.clone()), k.t(), false);
+            gemm(
+                Target::rows(scores, of),
+                head.view(query, queries, block.clone()),
+                k.t(),
+                false,
+            );
             if head.masks() {
                 head.hide(scores, &block, visible);
             }
@@ -198,7 +216,10 @@ pub fn forward(
         }
     });
     let [shape, ..] = inputs.each_ref().map(TensorMetadata::shape);
-    (tensor(output, shape), tensor(kept, [plan.batch, plan.heads, queries]))
+    (
+        tensor(output, shape),
+        tensor(kept, [plan.batch, plan.heads, queries]),
+    )
 }
 
 /// Gradients of query, key and value. The weights are computed again, a block of queries at a time.
@@ -258,8 +279,18 @@ pub fn backward(
                 let range = head.offset(queries, i)..head.offset(queries, i) + plan.head;
                 let row = row * visible..(row + 1) * visible;
                 // Where all keys are hidden the scores are constants.
-                let scale = if sees_nothing(kept[i - block.start]) { 0.0 } else { plan.scale };
-                differentiate(&mut ds[row.clone()], &p[row], &grad[range.clone()], &output[range], scale);
+                let scale = if sees_nothing(kept[i - block.start]) {
+                    0.0
+                } else {
+                    plan.scale
+                };
+                differentiate(
+                    &mut ds[row.clone()],
+                    &p[row],
+                    &grad[range.clone()],
+                    &output[range],
+                    scale,
+                );
             }
             let ds = View::rows(ds, of, visible);
             gemm(head.target(to_query, queries, block.clone()), ds, k, false);
@@ -321,7 +352,11 @@ fn weights_again_simd<'a, 'b, S: Simd>(
 #[inline(always)]
 fn drop_row_simd<'a, S: Simd>(_: S, row: &'a mut [f32], dropped: Dropped, kept: f32) {
     for (key, x) in row.iter_mut().enumerate() {
-        *x = if dropped.is(key as u32) { 0.0 } else { *x * kept };
+        *x = if dropped.is(key as u32) {
+            0.0
+        } else {
+            *x * kept
+        };
     }
 }
 

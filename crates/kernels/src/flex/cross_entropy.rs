@@ -21,7 +21,11 @@ pub fn forward(logits: Float, targets: IntTensor<Flex>) -> (Float, Float) {
     Blocks::new(rows, classes, BLOCK).each(|_, block| {
         // SAFETY: blocks do not overlap.
         let kept = unsafe { parts.get(block.clone()) };
-        normalizers(kept, &x[block.start * classes..block.end * classes], classes);
+        normalizers(
+            kept,
+            &x[block.start * classes..block.end * classes],
+            classes,
+        );
     });
     // Few numbers, added in double precision.
     let losses = targets.iter().zip(&kept).enumerate();

@@ -44,12 +44,7 @@ pub struct Target<'a> {
 impl<'a> Target<'a> {
     /// # Safety
     /// While this lives, nothing else reads or writes the elements of this matrix.
-    pub unsafe fn new(
-        values: Parts<'a>,
-        offset: usize,
-        shape: [usize; 2],
-        stride: usize,
-    ) -> Self {
+    pub unsafe fn new(values: Parts<'a>, offset: usize, shape: [usize; 2], stride: usize) -> Self {
         assert!(last(shape, [stride, 1]).is_none_or(|last| offset + last < values.len()));
         Self {
             values,

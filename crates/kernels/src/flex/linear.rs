@@ -80,7 +80,11 @@ pub fn backward(
 
     let blocks = Blocks::new(rows, 1, ROWS);
     let mut of_x = room(if wants_x { rows * inner } else { 0 });
-    let mut of_bias = room(if wants_bias { blocks.count().max(1) * width } else { 0 });
+    let mut of_bias = room(if wants_bias {
+        blocks.count().max(1) * width
+    } else {
+        0
+    });
     if let (Some(activation), Some(kept)) = (activation, &kept) {
         let (parts, kept) = (Parts::new(grad.storage_mut::<f32>()), values(kept));
         blocks.each(|_, block| {
@@ -97,7 +101,10 @@ pub fn backward(
         let grad = &of_output[block.start * width..block.end * width];
         if wants_bias {
             // SAFETY: every block has a row of its own.
-            sum_rows(unsafe { to_bias.get(number * width..(number + 1) * width) }, grad);
+            sum_rows(
+                unsafe { to_bias.get(number * width..(number + 1) * width) },
+                grad,
+            );
         }
         if wants_x {
             // SAFETY: blocks do not overlap.
@@ -115,7 +122,11 @@ pub fn backward(
         Blocks::new(inner, 1, inner.div_ceil(2)).each(|_, block| {
             // SAFETY: blocks do not overlap.
             let to = unsafe { to.get(block.start * width..block.end * width) };
-            let x = View::rows(x.get(block.start..).unwrap_or(&[]), [rows, block.len()], inner);
+            let x = View::rows(
+                x.get(block.start..).unwrap_or(&[]),
+                [rows, block.len()],
+                inner,
+            );
             gemm(Target::rows(to, [block.len(), width]), x.t(), grad, false);
         });
     }

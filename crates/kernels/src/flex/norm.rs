@@ -30,14 +30,27 @@ pub fn forward(
         let output = unsafe { to.get(elements.clone()) };
         // SAFETY: as above.
         let kept = unsafe { keep_to.get(2 * block.start..2 * block.end) };
-        normalize(output, kept, &x_values[elements], gamma, beta.unwrap_or(&[]), norm, epsilon);
+        normalize(
+            output,
+            kept,
+            &x_values[elements],
+            gamma,
+            beta.unwrap_or(&[]),
+            norm,
+            epsilon,
+        );
     });
     (tensor(output, x.shape()), tensor(kept, [rows, 2]))
 }
 
 /// Gradients of input, scale and shift.
 pub fn backward(x: Float, gamma: Float, kept: Float, grad: Float, norm: Norm) -> [Float; 3] {
-    let (x, gamma, kept, mut grad) = (contiguous(x), contiguous(gamma), contiguous(kept), owned(grad));
+    let (x, gamma, kept, mut grad) = (
+        contiguous(x),
+        contiguous(gamma),
+        contiguous(kept),
+        owned(grad),
+    );
     let (rows, width) = rows_and_width(&x);
     let blocks = Blocks::new(rows, width, BLOCK);
     let mut sums = vec![0.0; blocks.count().max(1) * 2 * width];

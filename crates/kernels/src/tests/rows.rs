@@ -4,7 +4,11 @@ use super::*;
 use crate::{activate, cross_entropy, layer_norm, linear, rms_norm, softmax};
 
 fn activation() -> impl Strategy<Value = Activation> {
-    prop_oneof![Just(Activation::Gelu), Just(Activation::GeluTanh), Just(Activation::Relu)]
+    prop_oneof![
+        Just(Activation::Gelu),
+        Just(Activation::GeluTanh),
+        Just(Activation::Relu)
+    ]
 }
 
 proptest! {
@@ -75,6 +79,37 @@ proptest! {
     }
 }
 
+#[test]
+fn activations_have_the_textbook_values_and_gradients() {
+    for activate in [activate, composed::activate] {
+        let x = Tensor::<1>::from_floats([-1.0, 0.0, 2.0], &device()).require_grad();
+        for (activation, expected, gradient) in [
+            (
+                Activation::Gelu,
+                [-0.158_655_25, 0.0, 1.954_499_7],
+                // Phi(x) + x phi(x)
+                [-0.083_315_47, 0.5, 1.085_231_8],
+            ),
+            (
+                Activation::GeluTanh,
+                [-0.158_808, 0.0, 1.954_597_7],
+                [-0.082_964_08, 0.5, 1.086_099_3],
+            ),
+            (Activation::Relu, [0.0, 0.0, 2.0], [0.0, 0.0, 1.0]),
+        ] {
+            let output = activate(x.clone(), activation);
+            let expected = Tensor::<1>::from_floats(expected, &device());
+            assert!(
+                difference(output.clone(), expected) < 1e-6,
+                "{activation:?}"
+            );
+            let found = x.grad(&output.sum().backward()).unwrap();
+            let gradient = Tensor::from_floats(gradient, &device().inner());
+            assert!(difference(found, gradient) < 1e-6, "{activation:?}");
+        }
+    }
+}
+
 /// Where Burn's own reshape fails.
 #[test]
 fn linear_layers_take_empty_rows_weights_and_outputs() {
@@ -92,7 +127,10 @@ fn linear_layers_take_empty_rows_weights_and_outputs() {
             }
             let gradients = output.sum().backward();
             assert_eq!(x.grad(&gradients).unwrap().dims(), shape);
-            assert_eq!(difference(weight.grad(&gradients).unwrap(), weight.inner() * 0.0), 0.0);
+            assert_eq!(
+                difference(weight.grad(&gradients).unwrap(), weight.inner() * 0.0),
+                0.0
+            );
             let expected = bias.clone().inner() * 0.0 + rows;
             assert_eq!(difference(bias.grad(&gradients).unwrap(), expected), 0.0);
         }

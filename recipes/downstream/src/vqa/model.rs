@@ -2,13 +2,15 @@
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use crucible_datasets::VqaBatch;
 use crucible_fusion::{FusionEncoder, FusionEncoderConfig, FusionInput};
+use crucible_kernels::cross_entropy;
 use crucible_training::ClassificationOutput;
-use crucible_transformer::{Activation, EncoderConfig, Pooling, TextEncoderConfig, linear};
+use crucible_transformer::{
+    Activation, EncoderConfig, Pooling, TextEncoderConfig, linear, project, project_and_activate,
+};
 use crucible_vision::VitConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -98,17 +100,15 @@ impl VqaModel {
             padding: batch.padding,
             text_of: batch.text_of,
         });
-        self.output
-            .forward(self.activation.forward(self.hidden.forward(fused)))
+        let hidden = project_and_activate(&self.hidden, fused, self.activation);
+        project(&self.output, hidden)
     }
 
     /// The logits with their cross-entropy.
     pub fn answer(&self, batch: VqaBatch) -> ClassificationOutput {
         let (targets, ids) = (batch.answers.clone(), batch.ids.clone());
         let logits = self.logits(batch);
-        let loss = CrossEntropyLossConfig::new()
-            .init(&logits.device())
-            .forward(logits.clone(), targets.clone());
+        let loss = cross_entropy(logits.clone(), targets.clone());
         ClassificationOutput {
             loss,
             logits,
