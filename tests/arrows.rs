@@ -12,7 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("vision", &["kernels", "transformer"]),
     ("fusion", &["transformer", "vision"]),
     ("evaluation", &[]),
-    ("training", &["evaluation"]),
+    ("training", &["evaluation", "kernels"]),
     ("datasets", &[]),
 ];
 

@@ -1,5 +1,8 @@
 use burn::tensor::Tensor;
 
+#[cfg(feature = "flex")]
+use crate::route::is_fused;
+
 /// AdamW (Loshchilov and Hutter 2019) for one tensor and one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamW {
@@ -18,13 +21,23 @@ pub struct Moments<const D: usize> {
     pub steps: usize,
 }
 
-/// The tensor and its moments after a step.
+/// The tensor and its moments after a step, outside of autodiff.
+///
+/// Where it is fused, moments that nobody else holds are updated in place and the new tensor takes the place
+/// of the gradient.
+///
+/// # Shapes
+/// - tensor, gradient and moments: all the same
 pub fn adamw<const D: usize>(
     options: AdamW,
     tensor: Tensor<D>,
     grad: Tensor<D>,
     moments: Option<Moments<D>>,
 ) -> (Tensor<D>, Moments<D>) {
+    #[cfg(feature = "flex")]
+    if is_fused(&tensor) && is_fused(&grad) && !tensor.is_autodiff() {
+        return crate::flex::adamw(options, tensor, grad, moments);
+    }
     composed(options, tensor, grad, moments)
 }
 

@@ -11,6 +11,7 @@ use crate::Activation;
 use crate::fused::{Bools, Floats, Fused, Norm, Passes, Scores};
 
 mod activation;
+mod adamw;
 mod attention;
 mod cross_entropy;
 mod dropout;
@@ -22,6 +23,8 @@ mod norm;
 mod parallel;
 mod softmax;
 mod tensor;
+
+pub use adamw::adamw;
 
 type Float = FloatTensor<Flex>;
 

@@ -3,11 +3,12 @@
 use crate::TrainingConfig;
 use burn::module::{Module, ParamGroup};
 use burn::optim::{
-    AdamW, AdamWConfig, DynOptimizer, DynState, LearningRate, ModuleOptimizer, StateSink,
-    StateSource,
+    AdamWState, AdaptiveMomentumState, DynOptimizer, DynState, LearningRate, ModuleOptimizer,
+    Optimizer, StateSink, StateSource,
 };
-use burn::tensor::Device;
 use burn::tensor::kind::BridgeTensor;
+use burn::tensor::{Device, Tensor};
+use crucible_kernels::{AdamW, Moments};
 
 pub(crate) use parameters::group;
 pub use parameters::{Parameter, parameters};
@@ -16,10 +17,13 @@ mod parameters;
 
 /// AdamW (Loshchilov and Hutter 2019) for `model` as `config` describes it, its state kept on `device`.
 pub fn adamw<M: Module>(config: &TrainingConfig, model: &M, device: &Device) -> ModuleOptimizer {
-    let base = AdamWConfig::new()
-        .with_beta_1(config.beta_1 as f32)
-        .with_beta_2(config.beta_2 as f32)
-        .with_epsilon(config.epsilon as f32);
+    let base = AdamW {
+        learning_rate: config.learning_rate,
+        beta_1: config.beta_1 as f32,
+        beta_2: config.beta_2 as f32,
+        epsilon: config.epsilon as f32,
+        weight_decay: config.weight_decay as f32,
+    };
     let mut groups: Vec<(bool, f64, Vec<String>)> = Vec::new();
     for Parameter {
         path,
@@ -35,11 +39,14 @@ pub fn adamw<M: Module>(config: &TrainingConfig, model: &M, device: &Device) -> 
     }
     // The last matching group wins, and each parameter has one: the base is never asked.
     groups.into_iter().fold(
-        ModuleOptimizer::from(base.build()),
+        ModuleOptimizer::from(Fused(base)),
         |optimizer, (decays, scale, paths)| {
-            let weight_decay = if decays { config.weight_decay } else { 0.0 };
+            let weight_decay = if decays { base.weight_decay } else { 0.0 };
             let of_group = OnDevice {
-                inner: base.clone().with_weight_decay(weight_decay as f32).build(),
+                inner: Fused(AdamW {
+                    weight_decay,
+                    ..base
+                }),
                 scale,
                 device: device.clone(),
             };
@@ -48,11 +55,49 @@ pub fn adamw<M: Module>(config: &TrainingConfig, model: &M, device: &Device) -> 
     )
 }
 
+/// The fused AdamW as an optimizer of Burn, with the state of Burn's own.
+#[derive(Clone)]
+struct Fused(AdamW);
+
+impl Optimizer for Fused {
+    type State<const D: usize> = AdamWState<D>;
+
+    fn step<const D: usize>(
+        &self,
+        learning_rate: LearningRate,
+        tensor: Tensor<D>,
+        grad: Tensor<D>,
+        state: Option<AdamWState<D>>,
+    ) -> (Tensor<D>, Option<AdamWState<D>>) {
+        let options = AdamW {
+            learning_rate,
+            ..self.0
+        };
+        let moments = state.map(|AdamWState { momentum }| Moments {
+            first: momentum.moment_1,
+            second: momentum.moment_2,
+            steps: momentum.time,
+        });
+        let (tensor, moments) = crucible_kernels::adamw(options, tensor, grad, moments);
+        let Moments {
+            first,
+            second,
+            steps,
+        } = moments;
+        let momentum = AdaptiveMomentumState::new(steps, first, second);
+        (tensor, Some(AdamWState::new(momentum)))
+    }
+
+    fn to_device<const D: usize>(state: AdamWState<D>, device: &Device) -> AdamWState<D> {
+        burn::optim::AdamW::to_device(state, device)
+    }
+}
+
 /// AdamW whose state is restored on the device of the run. Burn restores it on `Device::default()`,
 /// which in a binary with several backends may be one that this machine does not have.
 #[derive(Clone)]
 struct OnDevice {
-    inner: AdamW,
+    inner: Fused,
     /// Learning rate of its parameters over that of the schedule.
     scale: f64,
     device: Device,

@@ -1,7 +1,7 @@
 //! Operations on rows.
 
 use super::*;
-use crate::{activate, cross_entropy, layer_norm, linear, rms_norm, softmax};
+use crate::{AdamW, activate, adamw, cross_entropy, layer_norm, linear, rms_norm, softmax};
 
 fn activation() -> impl Strategy<Value = Activation> {
     prop_oneof![
@@ -162,4 +162,39 @@ fn what_is_not_finite_stays_so() {
 fn a_target_beyond_the_classes_is_an_error() {
     let targets = Tensor::<1, Int>::from_data([0, 3], &device());
     cross_entropy(values([2, 3], 1), targets);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn steps_of_adamw(
+        shape in [1usize..50, 1usize..50], layouts in [layout(), layout()], shared in any::<bool>(),
+        weight_decay in 0.0f32..0.5, seed in 0u64..1000,
+    ) {
+        let options = AdamW { learning_rate: 0.1, beta_1: 0.9, beta_2: 0.99, epsilon: 1e-6, weight_decay };
+        let input = |layout, seed| Input::new(shape, layout, seed).view().inner();
+        let tensor = input(layouts[0], seed);
+        let (mut found, mut expected) = ((tensor.clone(), None), (tensor.clone(), None));
+        for step in 1..4 {
+            let grad = input(layouts[1], seed + step);
+            // What somebody else holds is not written to.
+            let held = shared.then(|| (found.clone(), grad.clone()));
+            let before = held.clone().map(|((tensor, _), grad)| (tensor.into_data(), grad.into_data()));
+            let (tensor, moments) = adamw(options, found.0, grad.clone(), found.1);
+            found = (tensor, Some(moments));
+            let (tensor, moments) = composed::adamw(options, expected.0, grad, expected.1);
+            expected = (tensor, Some(moments));
+            let after = held.map(|((tensor, _), grad)| (tensor.into_data(), grad.into_data()));
+            prop_assert_eq!(before, after);
+            let off = difference(found.0.clone(), expected.0.clone());
+            prop_assert!(off <= TOLERANCE, "step {} is off by {}", step, off);
+            let [a, b] = [&found, &expected].map(|(_, moments)| moments.clone().unwrap());
+            prop_assert_eq!((a.steps, b.steps), (step as usize, step as usize));
+            for (a, b) in [(a.first, b.first), (a.second, b.second)] {
+                prop_assert!(difference(a, b) <= TOLERANCE);
+            }
+        }
+        prop_assert_eq!(tensor.into_data(), input(layouts[0], seed).into_data());
+    }
 }
