@@ -80,11 +80,9 @@ pub fn backward(
 
     let blocks = Blocks::new(rows, 1, ROWS);
     let mut of_x = room(if wants_x { rows * inner } else { 0 });
-    let mut of_bias = room(if wants_bias {
-        blocks.count().max(1) * width
-    } else {
-        0
-    });
+    let sums = blocks.count().max(1);
+    // Zeros, for there may be no rows.
+    let mut of_bias = vec![0.0; if wants_bias { sums * width } else { 0 }];
     if let (Some(activation), Some(kept)) = (activation, &kept) {
         let (parts, kept) = (Parts::new(grad.storage_mut::<f32>()), values(kept));
         blocks.each(|_, block| {
