@@ -1,18 +1,23 @@
-//! One training step (forward, backward, AdamW; fp32, two threads) of each fusion family and of ViT-Ti/16,
-//! against the same model in PyTorch.
+//! One training step (forward, backward, AdamW; fp32, two threads) against the same model in PyTorch.
 //!
 //! ```text
 //! pip install torch==2.9.0 safetensors numpy      # the peer's Python is $CRUCIBLE_PYTHON, or python3
 //! cargo bench --profile dev --bench step          # the profile of every build: compiles nothing twice
-//! cargo bench --profile dev --bench step -- vit mid --steps 30 --json
+//! cargo bench --profile dev --bench step -- vit bert --steps 30 --processes 5 --json
 //! ```
 //!
 //! Both start from the same weights and see the same batch. Before a time counts, the losses of the first
-//! step must agree to 1e-4, and those of the warm-up, which follow from gradients and updates, to 1e-3.
+//! step must agree to 1e-5, and those of the steps before the first that counts, twenty of them, to 1e-3.
 //! Groups of our steps and of theirs alternate, so that both have the same weather. Yet PyTorch's threads wait
 //! for each other in busy loops, and on a machine with other work they wait many times as long as they compute:
 //! there, set `OMP_WAIT_POLICY=PASSIVE`, which costs little elsewhere.
+//!
+//! Each workload has processes of its own, ours and theirs. MFU is what a step needs, three times the
+//! forward pass's operations, over what the machine could have done in that time by the multiply-adds measured
+//! in the same process. Memory is the peak of a process beyond what it held when it had loaded its libraries.
 
+#[path = "step/peak.rs"]
+mod peak;
 mod peers;
 #[path = "step/workloads.rs"]
 mod workloads;
@@ -20,114 +25,131 @@ mod workloads;
 use burn::tensor::Device;
 use clap::Parser;
 use crucible_evaluation::table::{Align, text_table};
-use serde::Serialize;
+use crucible_kernels::{Allocator, keep_freed_memory};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
-
-/// As in the binary.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 use peers::{Failure, Peer};
 use workloads::{WORKLOADS, Workload};
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
 const THREADS: usize = 2;
-/// Largest relative difference of the losses of the first step, and of the warm-up.
-const FIRST: f64 = 1e-4;
-const WARM_UP: f64 = 1e-3;
+/// Largest relative difference of the losses of the first step, and of those before the first that counts.
+const FIRST: f64 = 1e-5;
+const CURVE: f64 = 1e-3;
 const LEARNING_RATE: f64 = 1e-4;
 const SEED: u64 = 0;
 
 /// Times one training step against PyTorch.
 #[derive(Parser)]
 struct Args {
-    /// early, mid, late, vit; all of them when none is named
+    /// Workloads, by name; all of them when none is named
     names: Vec<String>,
-    /// Measured steps of each model on either side
+    /// Measured steps of each process on either side
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
-    /// Steps before the first that counts
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    warm_up: u32,
+    /// Steps before the first that counts, whose losses are compared
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    curve: u32,
     /// Steps before the other side has its turn
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     group: u32,
+    /// How often each workload is measured, by processes of its own
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    processes: u32,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+    /// Measure the one workload in this process
+    #[arg(long, hide = true)]
+    alone: bool,
     /// What cargo adds
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// What was measured of one workload.
-#[derive(Serialize)]
-struct Row {
-    name: &'static str,
+/// What one or several processes measured of one workload.
+#[derive(Serialize, Deserialize)]
+struct Measured {
+    name: String,
     parameters: usize,
+    forward_flops: f64,
+    /// Multiply-adds that both threads do, twice as many operations a second.
+    peak_flops: Vec<f64>,
     /// Losses of the first step: ours, theirs.
     first_losses: [f64; 2],
-    /// Largest relative difference of a loss, of the first step and of the warm-up.
+    /// Largest relative difference of a loss, of the first step and of all before the first that counts.
     differences: [f64; 2],
-    /// Whether the losses agree, so that the times count.
-    agrees: bool,
-    ours: Times,
-    pytorch: Times,
-    /// Our median over theirs.
-    ratio: f64,
+    /// Seconds of each step.
+    ours: Vec<f64>,
+    pytorch: Vec<f64>,
+    /// Peaks of the processes' memory: ours, theirs.
+    bytes: [u64; 2],
 }
 
-/// Seconds of one step.
-#[derive(Serialize)]
-struct Times {
-    p10: f64,
-    median: f64,
-    p90: f64,
-}
+impl Measured {
+    /// Whether the losses agree, so that the times count. A loss that is not a number agrees with nothing.
+    fn agrees(&self) -> bool {
+        let [first, curve] = self.differences;
+        first <= FIRST && curve <= CURVE
+    }
 
-impl Times {
-    fn new(mut seconds: Vec<f64>) -> Self {
-        seconds.sort_by(f64::total_cmp);
-        // Between the two nearest ranks, as numpy does.
-        let quantile = |q: f64| {
-            let rank = q * (seconds.len() - 1) as f64;
-            let (low, high) = (
-                seconds[rank.floor() as usize],
-                seconds[rank.ceil() as usize],
-            );
-            low + (high - low) * rank.fract()
-        };
-        Self {
-            p10: quantile(0.1),
-            median: quantile(0.5),
-            p90: quantile(0.9),
+    fn join(&mut self, other: Self) {
+        self.peak_flops.extend(other.peak_flops);
+        self.ours.extend(other.ours);
+        self.pytorch.extend(other.pytorch);
+        for i in 0..2 {
+            // `max` would pass over what is not a number.
+            if !(other.differences[i] <= self.differences[i]) {
+                self.differences[i] = other.differences[i];
+            }
+            self.bytes[i] = self.bytes[i].max(other.bytes[i]);
         }
     }
 
-    fn milliseconds(&self) -> [String; 2] {
-        let Self { p10, median, p90 } = self;
-        [
-            format!("{:.1}", 1e3 * median),
-            format!("{:.1}-{:.1}", 1e3 * p10, 1e3 * p90),
-        ]
+    fn ratio(&self) -> f64 {
+        quantile(&self.ours, 0.5) / quantile(&self.pytorch, 0.5)
+    }
+
+    fn mfu(&self, seconds: &[f64]) -> f64 {
+        3.0 * self.forward_flops / quantile(seconds, 0.5) / quantile(&self.peak_flops, 0.5)
     }
 }
 
-fn measure(mut workload: Workload, peer: &mut Peer, args: &Args) -> Result<Row, Failure> {
-    peer.load(&workload.start)?;
-    let warm_up: Vec<f64> = (0..args.warm_up).map(|_| (workload.step)()).collect();
-    let theirs = peer.step(args.warm_up)?.losses;
-    let pairs = warm_up.iter().zip(&theirs);
-    let differences: Vec<f64> = pairs
-        .map(|(ours, theirs)| (ours / theirs - 1.0).abs())
-        .collect();
-    // A loss that is not a number agrees with nothing.
-    let agrees =
-        differences[0] <= FIRST && differences.iter().all(|difference| *difference <= WARM_UP);
+/// Between the two nearest ranks, as numpy does.
+fn quantile(values: &[f64], q: f64) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    let rank = q * (values.len() - 1) as f64;
+    let (low, high) = (values[rank.floor() as usize], values[rank.ceil() as usize]);
+    low + (high - low) * rank.fract()
+}
 
-    let (mut ours, mut pytorch) = (Vec::new(), Vec::new());
-    while agrees && ours.len() < args.steps as usize {
+/// Steps of one workload in this process and of its peer.
+fn measure(mut workload: Workload, start: u64, args: &Args) -> Result<Measured, Failure> {
+    let mut peer = Peer::spawn("step.py")?;
+    peer.load(&workload.start)?;
+    let curve: Vec<f64> = (0..args.curve).map(|_| (workload.step)()).collect();
+    let theirs = peer.step(args.curve)?.losses;
+    let pairs = curve.iter().zip(&theirs);
+    let differences = pairs.map(|(ours, theirs)| (ours / theirs - 1.0).abs());
+    let differences: Vec<f64> = differences.collect();
+    let largest =
+        differences
+            .iter()
+            .copied()
+            .fold(0.0, |largest: f64, difference| match difference.is_nan() {
+                true => difference,
+                false => largest.max(difference),
+            });
+
+    let (mut ours, mut pytorch, mut peak_flops) = (Vec::new(), Vec::new(), Vec::new());
+    while ours.len() < args.steps as usize {
         let group = args.group.min(args.steps - ours.len() as u32);
         for _ in 0..group {
             let start = Instant::now();
@@ -135,28 +157,63 @@ fn measure(mut workload: Workload, peer: &mut Peer, args: &Args) -> Result<Row, 
             ours.push(start.elapsed().as_secs_f64());
         }
         pytorch.extend(peer.step(group)?.seconds);
+        peak_flops.push(peak::flops(THREADS));
     }
-    if !agrees {
-        // No time counts.
-        (ours, pytorch) = (vec![f64::NAN], vec![f64::NAN]);
-    }
-    let (ours, pytorch) = (Times::new(ours), Times::new(pytorch));
-    Ok(Row {
-        name: workload.name,
+    Ok(Measured {
+        name: workload.name.into(),
         parameters: workload.parameters,
-        first_losses: [warm_up[0], theirs[0]],
-        differences: [
-            differences[0],
-            differences.iter().copied().fold(0.0, f64::max),
-        ],
-        agrees,
-        ratio: ours.median / pytorch.median,
+        forward_flops: workload.forward_flops,
+        peak_flops,
+        first_losses: [curve[0], theirs[0]],
+        differences: [differences[0], largest],
         ours,
         pytorch,
+        bytes: [memory("VmHWM")?.saturating_sub(start), peer.memory()?],
     })
 }
 
-fn table(rows: &[Row]) -> String {
+/// Bytes that the system counts for this process, under a key of `/proc/self/status`.
+fn memory(key: &str) -> Result<u64, Failure> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with(key));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1));
+    Ok(1024 * kib.ok_or("the system counts no memory")?.parse::<u64>()?)
+}
+
+/// The one workload that is named, in this process.
+fn alone(args: &Args) -> Result<Measured, Failure> {
+    let start = memory("VmRSS")?;
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(THREADS)
+        .build_global()?;
+    let device = Device::flex().autodiff();
+    device.seed(SEED);
+    let named = WORKLOADS
+        .iter()
+        .find(|(name, ..)| [*name] == args.names[..]);
+    let (_, _, make) = named.ok_or("one workload has a process")?;
+    measure(make(&device)?, start, args)
+}
+
+/// The same in a process of its own.
+fn apart(name: &str, args: &Args) -> Result<Measured, Failure> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["--bench", "--alone", name]);
+    for (option, value) in [
+        ("--steps", args.steps),
+        ("--curve", args.curve),
+        ("--group", args.group),
+    ] {
+        command.arg(option).arg(value.to_string());
+    }
+    let output = command.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(format!("{name}: {}", output.status).into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn table(rows: &[Measured]) -> String {
     let columns = [
         "step of",
         "parameters",
@@ -164,25 +221,39 @@ fn table(rows: &[Row]) -> String {
         "p10-p90",
         "PyTorch, ms",
         "p10-p90",
-        "ours/PyTorch",
+        "time",
+        "MFU, ours",
+        "PyTorch",
+        "memory, MiB",
+        "PyTorch",
+        "memory",
         "losses differ by",
     ];
     let mut aligned = columns.map(|name| (name, Align::Right));
     aligned[0].1 = Align::Left;
-    let cells = |row: &Row| {
-        let [first, warm_up] = row.differences;
-        let mut cells = vec![row.name.to_owned(), row.parameters.to_string()];
-        match row.agrees {
+    let milliseconds = |seconds: &[f64]| {
+        let [p10, median, p90] = [0.1, 0.5, 0.9].map(|q| 1e3 * quantile(seconds, q));
+        [format!("{median:.1}"), format!("{p10:.1}-{p90:.1}")]
+    };
+    let cells = |row: &Measured| {
+        let [first, curve] = row.differences;
+        let mut cells = vec![row.name.clone(), row.parameters.to_string()];
+        match row.agrees() {
             true => {
-                cells.extend(row.ours.milliseconds());
-                cells.extend(row.pytorch.milliseconds());
-                cells.push(format!("{:.2}", row.ratio));
-                cells.push(format!("{first:.0e}, later {warm_up:.0e}"));
+                cells.extend(milliseconds(&row.ours));
+                cells.extend(milliseconds(&row.pytorch));
+                cells.push(format!("{:.2}", row.ratio()));
+                for seconds in [&row.ours, &row.pytorch] {
+                    cells.push(format!("{:.0}%", 100.0 * row.mfu(seconds)));
+                }
+                cells.extend(row.bytes.map(|bytes| (bytes >> 20).to_string()));
+                cells.push(format!("{:.2}", row.bytes[0] as f64 / row.bytes[1] as f64));
+                cells.push(format!("{first:.0e}, later {curve:.0e}"));
             }
             false => {
-                cells.extend(["no time counts"; 5].map(|_| "-".to_owned()));
+                cells.extend(["no time counts"; 10].map(|_| "-".to_owned()));
                 cells.push(format!(
-                    "{first:.0e}, later {warm_up:.0e}: NOT THE SAME MODEL"
+                    "{first:.0e}, later {curve:.0e}: NOT THE SAME MODEL"
                 ));
             }
         }
@@ -192,28 +263,31 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn run(args: &Args) -> Result<bool, Failure> {
-    let known = WORKLOADS.map(|(name, _)| name);
-    if let Some(name) = args
-        .names
-        .iter()
-        .find(|name| !known.contains(&name.as_str()))
-    {
-        return Err(format!("no workload `{name}`; there are {}", known.join(", ")).into());
+    let known = WORKLOADS.map(|(name, about, _)| format!("  {name:14}{about}"));
+    let unknown = |name: &&String| WORKLOADS.iter().all(|(known, ..)| known != name);
+    if let Some(name) = args.names.iter().find(unknown) {
+        return Err(format!("no workload `{name}`; there are\n{}", known.join("\n")).into());
     }
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(THREADS)
-        .build_global()?;
-    let device = Device::flex().autodiff();
-    device.seed(SEED);
-    let mut peer = Peer::spawn("step.py")?;
-    let mut rows = Vec::new();
-    for (name, workload) in WORKLOADS {
-        if args.names.is_empty() || args.names.iter().any(|wanted| wanted == name) {
+    if args.alone {
+        println!("{}", serde_json::to_string(&alone(args)?)?);
+        return Ok(true);
+    }
+    let mut rows: Vec<Measured> = Vec::new();
+    // Processes of one workload lie as far apart as they can.
+    for process in 1..=args.processes {
+        for (name, about, _) in WORKLOADS {
+            if !args.names.is_empty() && args.names.iter().all(|wanted| wanted != name) {
+                continue;
+            }
             eprintln!(
-                "{name}: {} + {} steps here and there ...",
-                args.warm_up, args.steps
+                "{name} ({about}), process {process} of {} ...",
+                args.processes
             );
-            rows.push(measure(workload(&device)?, &mut peer, args)?);
+            let measured = apart(name, args)?;
+            match rows.iter_mut().find(|row| row.name == name) {
+                Some(row) => row.join(measured),
+                None => rows.push(measured),
+            }
         }
     }
     match args.json {
@@ -223,10 +297,11 @@ fn run(args: &Args) -> Result<bool, Failure> {
         ),
         false => print!("{}", table(&rows)),
     }
-    Ok(rows.iter().all(|row| row.agrees))
+    Ok(rows.iter().all(Measured::agrees))
 }
 
 fn main() -> ExitCode {
+    keep_freed_memory();
     let args = Args::parse();
     if !args.bench {
         // `cargo test --benches` runs benchmarks too; it is enough that this one compiles.

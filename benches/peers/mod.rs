@@ -42,6 +42,11 @@ pub struct Steps {
 }
 
 #[derive(Deserialize)]
+struct Memory {
+    bytes: u64,
+}
+
+#[derive(Deserialize)]
 struct Ready {}
 
 #[derive(Deserialize)]
@@ -106,6 +111,12 @@ impl Peer {
             true => Ok(steps),
             false => Err(format!("the peer did not take {count} steps").into()),
         }
+    }
+
+    /// Bytes of the peer's memory at most, beyond what it held when it had loaded its libraries.
+    pub fn memory(&mut self) -> Result<u64, Failure> {
+        let Memory { bytes } = self.ask(&json!({ "memory": true }))?;
+        Ok(bytes)
     }
 
     fn ask<T: DeserializeOwned>(&mut self, request: &Value) -> Result<T, Failure> {

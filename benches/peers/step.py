@@ -2,6 +2,7 @@
 
     {"load": "start.safetensors", "description": {...}}    -> {}
     {"steps": 3}                                           -> {"losses": [...], "seconds": [...]}
+    {"memory": true}                                       -> {"bytes": ...}, the peak since the start
 
 Parameters keep the names of the Rust modules. They are laid out as PyTorch likes them when they are loaded,
 and its fast paths are used where it has them: convolutions, fused attention, fused AdamW.
@@ -77,9 +78,12 @@ def feed_forward(p, config, x):
 
 
 def block(p, config, x, visible, context=None, context_visible=None):
-    """Pre-norm; with cross-attention when there is a context."""
-    assert config["norm"] == "pre"
+    """With cross-attention when there is a context."""
     epsilon = config["norm_epsilon"]
+    if config["norm"] == "post":
+        assert context is None
+        x = norm(p["attention_residual"]["norm"], x + attention(p["attention"], config, x, x, visible), epsilon)
+        return norm(p["feed_forward_residual"]["norm"], x + feed_forward(p["feed_forward"], config, x), epsilon)
     y = norm(p["attention_residual"]["norm"], x, epsilon)
     x = x + attention(p["attention"], config, y, y, visible)
     if context is not None:
@@ -93,7 +97,7 @@ def encoder(p, config, x, padding=None):
     visible = None if padding is None else ~padding[:, None, None, :]
     for i in range(config["layers"]):
         x = block(p["blocks"][i], config, x, visible)
-    return norm(p["norm"], x, config["norm_epsilon"])
+    return x if config["norm"] == "post" else norm(p["norm"], x, config["norm_epsilon"])
 
 
 def pool(pooling, x, padding=None):
@@ -181,14 +185,38 @@ def vit_loss(p, config, batch):
     return F.cross_entropy(linear(p["output"], pooled), batch["targets"])
 
 
+def bert_loss(p, config, batch):
+    embeddings = p["text"]["embeddings"]
+    tokens = batch["tokens"]
+    x = F.embedding(tokens, embeddings["word"].weight) + embeddings["position"].Learned[: tokens.shape[1]]
+    epsilon = config["encoder"]["norm_epsilon"]
+    x = encoder(p["text"]["encoder"], config["encoder"], norm(embeddings["norm"], x, epsilon))
+    x = x.flatten(0, 1)[batch["positions"]]
+    x = norm(p["norm"], F.gelu(linear(p["hidden"], x)), epsilon)
+    return F.cross_entropy(F.linear(x, embeddings["word"].weight, p.bias), batch["targets"])
+
+
+LOSSES = {"fusion": fusion_loss, "vit": vit_loss, "bert": bert_loss}
+
+
+def memory(key):
+    """Bytes that the system counts for this process."""
+    for line in open("/proc/self/status"):
+        if line.startswith(key + ":"):
+            return 1024 * int(line.split()[1])
+
+
 class Trainer:
     def __init__(self, path, description):
         torch.set_num_threads(description["threads"])
         config = description["config"]
-        self.loss, self.config = (fusion_loss, config["fusion"]) if "fusion" in config else (vit_loss, config["vit"])
+        ((kind, self.config),) = config.items()
+        self.loss = LOSSES[kind]
         vision = self.config.get("vision", self.config)
-        stride = vision["stem_cell"] * 2 ** len(vision["stem"])
-        cells = {"stem": vision["stem_cell"], "projection": vision["patch_size"] // stride}
+        cells = {}
+        if "stem" in vision:
+            stride = vision["stem_cell"] * 2 ** len(vision["stem"])
+            cells = {"stem": vision["stem_cell"], "projection": vision["patch_size"] // stride}
 
         self.parameters, self.batch = {}, {}
         for name, tensor in load_file(path).items():
@@ -227,12 +255,17 @@ class Trainer:
 def answer(trainer, request):
     if "load" in request:
         return Trainer(request["load"], request["description"]), {}
+    if "memory" in request:
+        return trainer, {"bytes": memory("VmHWM") - START}
     losses, seconds = [], []
     for _ in range(request["steps"]):
         start = time.perf_counter()
         losses.append(trainer.step())
         seconds.append(time.perf_counter() - start)
     return trainer, {"losses": losses, "seconds": seconds}
+
+
+START = memory("VmRSS")
 
 
 def main():

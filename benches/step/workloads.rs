@@ -1,17 +1,21 @@
 //! The models of the benchmark, each with its batch.
 
 use burn::data::dataloader::DataLoader;
-use burn::module::Module;
+use burn::module::{Initializer, Module, Param};
 use burn::nn::Linear;
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_store::{ModuleSnapshot, bridge};
 use crucible_datasets::{ImageProcessor, Tokenizer, TrainLoader, VqaBatch, VqaCollate, open_vqa};
-use crucible_downstream::Vqa;
+use crucible_downstream::{Vqa, VqaConfig};
+use crucible_fusion::FusionConfig;
+use crucible_kernels::cross_entropy;
 use crucible_training::optimizer::{adamw, parameters};
 use crucible_training::{Recipe, TrainingConfig};
-use crucible_transformer::linear;
+use crucible_transformer::{
+    Activation, EncoderConfig, LayerNorm, NormPlacement, Pooling, TextEncoder, TextEncoderConfig,
+    linear, project, project_and_activate,
+};
 use crucible_vision::{Vit, VitConfig};
 use serde_json::json;
 
@@ -22,6 +26,9 @@ use crate::{LEARNING_RATE, SEED, THREADS};
 pub struct Workload {
     pub name: &'static str,
     pub parameters: usize,
+    /// Floating-point operations of a forward pass, from the shapes: 2 for a product and its sum. Norms,
+    /// activations and embeddings are left out.
+    pub forward_flops: f64,
     pub start: Start,
     /// One training step; its loss.
     pub step: Box<dyn FnMut() -> f64>,
@@ -30,12 +37,35 @@ pub struct Workload {
 /// Makes a workload on a device.
 type Make = fn(&Device) -> Result<Workload, Failure>;
 
-/// All of them, by name.
-pub const WORKLOADS: [(&str, Make); 4] = [
-    ("early", |device| fusion("early", device)),
-    ("mid", |device| fusion("mid", device)),
-    ("late", |device| fusion("late", device)),
-    ("vit", vit),
+/// All of them, by name and in words.
+pub const WORKLOADS: [(&str, &str, Make); 9] = [
+    ("vit", "ViT-Ti/16, 8 images of 224 pixels", |device| {
+        vit("vit", 8, device)
+    }),
+    ("vit-32", "ViT-Ti/16, 32 images", |device| {
+        vit("vit-32", 32, device)
+    }),
+    ("bert", "BERT-base, masked words, 8 x 128 tokens", bert),
+    (
+        "fusion-early",
+        "early fusion, d 256, 8 layers, 16 pairs of 197 + 64 tokens",
+        |device| fusion("fusion-early", "early", [0, 0, 8], device),
+    ),
+    ("fusion-mid", "mid fusion, the same", |device| {
+        fusion("fusion-mid", "mid", [3, 3, 1], device)
+    }),
+    ("fusion-late", "late fusion, the same", |device| {
+        fusion("fusion-late", "late", [4, 4, 0], device)
+    }),
+    ("early", "vqa's quick preset, early fusion", |device| {
+        quick("early", device)
+    }),
+    ("mid", "vqa's quick preset, mid fusion", |device| {
+        quick("mid", device)
+    }),
+    ("late", "vqa's quick preset, late fusion", |device| {
+        quick("late", device)
+    }),
 ];
 
 impl Workload {
@@ -45,6 +75,7 @@ impl Workload {
         config: serde_json::Value,
         model: M,
         batch: Vec<(&str, TensorData)>,
+        forward_flops: f64,
         loss: impl Fn(&M) -> Tensor<1> + 'static,
     ) -> Result<Self, Failure> {
         let training = TrainingConfig::new(1, LEARNING_RATE);
@@ -82,6 +113,7 @@ impl Workload {
         Ok(Self {
             name,
             parameters,
+            forward_flops,
             start: Start {
                 description,
                 tensors,
@@ -91,28 +123,79 @@ impl Workload {
     }
 }
 
-/// The quick preset of the recipe `vqa` on the first batch of its own data: 16 images, some ten questions
-/// about each, equal questions stored once.
-fn fusion(strategy: &'static str, device: &Device) -> Result<Workload, Failure> {
-    let choices = toml::Table::from_iter([("fusion".into(), toml::Value::from(strategy))]);
-    let config = Vqa::preset("quick", &choices);
-    let data = open_vqa(&config.data)?;
-    let tokenizer = Tokenizer::new(&config.tokenizer, &data.training_texts()?)?;
-    let vocabulary = tokenizer.vocabulary_size();
-    let description = json!({ "fusion": config.encoder(vocabulary) });
-    let model = config.init(vocabulary, data.labels.len(), device);
+/// Multiplications and additions of a linear layer on so many rows.
+fn dense(rows: usize, input: usize, output: usize) -> f64 {
+    2.0 * rows as f64 * input as f64 * output as f64
+}
 
-    let images = ImageProcessor::new(&config.image)?.into();
-    let collate = VqaCollate::new(
-        images,
-        config.augment,
-        tokenizer.into(),
-        &data.labels,
-        config.blank,
-    )?;
-    let devices = std::slice::from_ref(device);
-    let loader = TrainLoader::new(data.train, collate.into(), &config.loader, SEED, 1, devices)?;
-    let batch: VqaBatch = loader.iter().next().ok_or("the loader has no batch")??;
+/// Those of attention of `queries` positions to `keys`, projections included.
+fn attention(batch: usize, queries: usize, keys: usize, width: usize) -> f64 {
+    2.0 * dense(batch * queries, width, width)
+        + 2.0 * dense(batch * keys, width, width)
+        + 4.0 * (batch * queries * keys * width) as f64
+}
+
+/// Those of a stack of blocks.
+fn stack(config: &EncoderConfig, batch: usize, length: usize) -> f64 {
+    let (width, hidden) = (config.d_model, config.d_ff);
+    let feed_forward = 2.0 * dense(batch * length, width, hidden);
+    config.layers as f64 * (attention(batch, length, length, width) + feed_forward)
+}
+
+/// Those of a ViT.
+fn vision(config: &VitConfig, batch: usize) -> f64 {
+    let (mut side, mut channels) = (config.image_size / config.stem_cell, config.channels);
+    channels *= config.stem_cell.pow(2);
+    let mut flops = 0.0;
+    for &width in &config.stem {
+        side /= 2;
+        flops += dense(batch * side * side, 9 * channels, width);
+        channels = width;
+    }
+    let patches = (config.image_size / config.patch_size).pow(2);
+    let cell = side * side / patches;
+    flops += dense(batch * patches, cell * channels, config.encoder.d_model);
+    flops + stack(&config.encoder, batch, config.tokens())
+}
+
+/// A step of the recipe `vqa` on a batch.
+fn answering(
+    name: &'static str,
+    config: &VqaConfig,
+    vocabulary: usize,
+    answers: usize,
+    batch: VqaBatch,
+    device: &Device,
+) -> Result<Workload, Failure> {
+    let model = config.init(vocabulary, answers, device);
+    let encoder = config.encoder(vocabulary);
+    let width = config.model.d_model;
+    let ([images, ..], [texts, words], [pairs]) = (
+        batch.images.dims(),
+        batch.tokens.dims(),
+        batch.answers.dims(),
+    );
+    let patches = encoder.vision.tokens();
+    let fused = match &encoder.fusion {
+        FusionConfig::Early(fusion) => {
+            let blocks =
+                EncoderConfig::new(width, config.model.heads, config.model.d_ff, fusion.layers);
+            stack(&blocks, pairs, patches + words)
+        }
+        FusionConfig::Mid(fusion) => {
+            let one = |queries, keys| {
+                let feed_forward = 2.0 * dense(pairs * queries, width, config.model.d_ff);
+                attention(pairs, queries, queries, width)
+                    + attention(pairs, queries, keys, width)
+                    + feed_forward
+            };
+            fusion.layers as f64 * (one(patches, words) + one(words, patches))
+        }
+        _ => dense(pairs, 3 * width, width),
+    };
+    let head = dense(pairs, width, 2 * width) + dense(pairs, 2 * width, answers);
+    let text = stack(&encoder.text.encoder, texts, words);
+    let flops = vision(&encoder.vision, images) + text + fused + head;
 
     let tensors = vec![
         ("images", batch.images.to_data()),
@@ -122,9 +205,78 @@ fn fusion(strategy: &'static str, device: &Device) -> Result<Workload, Failure> 
         ("text_of", batch.text_of.to_data()),
         ("targets", batch.answers.to_data()),
     ];
-    Workload::new(strategy, description, model, tensors, move |model| {
+    let description = json!({ "fusion": encoder });
+    Workload::new(name, description, model, tensors, flops, move |model| {
         model.answer(batch.clone()).loss
     })
+}
+
+/// The quick preset of the recipe `vqa` on the first batch of its own data: 16 images, some ten questions
+/// about each, equal questions stored once.
+fn quick(strategy: &'static str, device: &Device) -> Result<Workload, Failure> {
+    let choices = toml::Table::from_iter([("fusion".into(), toml::Value::from(strategy))]);
+    let config = Vqa::preset("quick", &choices);
+    let data = open_vqa(&config.data)?;
+    let tokenizer = Tokenizer::new(&config.tokenizer, &data.training_texts()?)?;
+    let (vocabulary, answers) = (tokenizer.vocabulary_size(), data.labels.len());
+    let images = ImageProcessor::new(&config.image)?.into();
+    let collate = VqaCollate::new(
+        images,
+        config.augment.clone(),
+        tokenizer.into(),
+        &data.labels,
+        config.blank.clone(),
+    )?;
+    let devices = std::slice::from_ref(device);
+    let loader = TrainLoader::new(data.train, collate.into(), &config.loader, SEED, 1, devices)?;
+    let batch: VqaBatch = loader.iter().next().ok_or("the loader has no batch")??;
+    answering(strategy, &config, vocabulary, answers, batch, device)
+}
+
+/// The recipe `vqa` at the size of a small ViT: 16 pairs of an image of 197 tokens and a text of 64.
+fn fusion(
+    name: &'static str,
+    strategy: &str,
+    [image_layers, text_layers, fusion_layers]: [usize; 3],
+    device: &Device,
+) -> Result<Workload, Failure> {
+    const PAIRS: usize = 16;
+    const WORDS: usize = 64;
+    const VOCABULARY: usize = 10_000;
+    const ANSWERS: usize = 1000;
+    let mut config = Vqa::preset("full", &toml::Table::new());
+    config.tokenizer.max_length = WORDS;
+    config.fusion = FusionConfig::named(strategy, fusion_layers).ok_or("no such strategy")?;
+    let model = &mut config.model;
+    (model.d_model, model.heads, model.d_ff) = (256, 4, 1024);
+    (model.image_layers, model.text_layers) = (image_layers, text_layers);
+    (model.pooling, model.dropout) = (Pooling::Cls, 0.0);
+    let each = || Tensor::arange(0..PAIRS as i64, device);
+    let batch = VqaBatch {
+        images: pixels([PAIRS, 3, config.image.size, config.image.size], device),
+        image_of: each(),
+        tokens: numbers([PAIRS, WORDS], VOCABULARY, device),
+        padding: Tensor::<2, Int>::zeros([PAIRS, WORDS], device).bool(),
+        text_of: each(),
+        answers: numbers([PAIRS], ANSWERS, device),
+        ids: Vec::new(),
+    };
+    answering(name, &config, VOCABULARY, ANSWERS, batch, device)
+}
+
+/// Not random, yet different in each pixel and image.
+fn pixels(shape: [usize; 4], device: &Device) -> Tensor<4> {
+    let pixels = (0..shape.iter().product()).map(|i: usize| (i as f64 * 1.618).sin() as f32);
+    Tensor::from_data(TensorData::new(pixels.collect::<Vec<f32>>(), shape), device)
+}
+
+/// Numbers below `limit` without an order.
+fn numbers<const D: usize>(shape: [usize; D], limit: usize, device: &Device) -> Tensor<D, Int> {
+    let numbers = (0..shape.iter().product()).map(|i: usize| (i * 7919 % limit) as i32);
+    Tensor::from_data(
+        TensorData::new(numbers.collect::<Vec<i32>>(), shape),
+        device,
+    )
 }
 
 /// A ViT with a linear classifier.
@@ -134,40 +286,86 @@ struct VitModel {
     output: Linear,
 }
 
-/// ViT-Ti/16 on eight images of 224 pixels and 1000 classes.
-fn vit(device: &Device) -> Result<Workload, Failure> {
-    const IMAGES: usize = 8;
+/// ViT-Ti/16 on images of 224 pixels and 1000 classes.
+fn vit(name: &'static str, batch: usize, device: &Device) -> Result<Workload, Failure> {
     const CLASSES: usize = 1000;
     let config = VitConfig::tiny();
+    let width = config.encoder.d_model;
     let model = VitModel {
         vit: config.init(device),
-        output: linear(config.encoder.d_model, CLASSES, device),
+        output: linear(width, CLASSES, device),
     };
-    let shape = [IMAGES, 3, config.image_size, config.image_size];
-    // Not random, yet different in each pixel and image.
-    let pixels = (0..shape.iter().product()).map(|i: usize| (i as f64 * 1.618).sin() as f32);
-    let images = TensorData::new(pixels.collect::<Vec<f32>>(), shape);
-    let targets: Vec<i32> = (0..IMAGES).map(|i| (i * 137 % CLASSES) as i32).collect();
-    let targets = TensorData::new(targets, [IMAGES]);
-    let batch = vec![("images", images.clone()), ("targets", targets.clone())];
-
-    let (images, targets) = (
-        Tensor::<4>::from_data(images, device),
-        Tensor::<1, Int>::from_data(targets, device),
-    );
+    let flops = vision(&config, batch) + dense(batch, width, CLASSES);
+    let images = pixels([batch, 3, config.image_size, config.image_size], device);
+    let targets = numbers([batch], CLASSES, device);
+    let tensors = vec![("images", images.to_data()), ("targets", targets.to_data())];
     Workload::new(
-        "vit",
+        name,
         json!({ "vit": config }),
         model,
-        batch,
+        tensors,
+        flops,
         move |model| {
             let encoded = model.vit.forward(images.clone());
-            cross_entropy(model.output.forward(encoded.pooled), targets.clone())
+            cross_entropy(project(&model.output, encoded.pooled), targets.clone())
         },
     )
 }
 
-fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
-    let loss = CrossEntropyLossConfig::new().init(&logits.device());
-    loss.forward(logits, targets)
+/// BERT with the head that predicts masked words, whose weight is that of the word embeddings.
+#[derive(Module, Debug)]
+struct MaskedLanguageModel {
+    text: TextEncoder,
+    hidden: Linear,
+    norm: LayerNorm,
+    bias: Param<Tensor<1>>,
+}
+
+/// BERT-base (Devlin et al. 2019) on 8 sequences of 128 tokens, of which every seventh is to be predicted.
+fn bert(device: &Device) -> Result<Workload, Failure> {
+    const VOCABULARY: usize = 30_522;
+    const SHAPE: [usize; 2] = [8, 128];
+    let encoder = EncoderConfig::new(768, 12, 3072, 12)
+        .with_norm(NormPlacement::Post)
+        .with_norm_epsilon(1e-12);
+    let config = TextEncoderConfig::new(VOCABULARY, 512, encoder);
+    let (width, epsilon) = (config.encoder.d_model, config.encoder.norm_epsilon);
+    let model = MaskedLanguageModel {
+        text: config.init(device),
+        hidden: linear(width, width, device),
+        norm: LayerNorm::new(width, epsilon, device),
+        bias: Initializer::Zeros.init([VOCABULARY], device),
+    };
+    let rows = SHAPE[0] * SHAPE[1];
+    let masked = rows.div_ceil(7);
+    let flops = stack(&config.encoder, SHAPE[0], SHAPE[1])
+        + dense(masked, width, width)
+        + dense(masked, width, VOCABULARY);
+    let tokens = numbers(SHAPE, VOCABULARY, device);
+    let positions = Tensor::<1, Int>::arange_step(0..rows as i64, 7, device);
+    let targets = numbers([masked], VOCABULARY, device);
+    let tensors = vec![
+        ("tokens", tokens.to_data()),
+        ("positions", positions.to_data()),
+        ("targets", targets.to_data()),
+    ];
+    Workload::new(
+        "bert",
+        json!({ "bert": config }),
+        model,
+        tensors,
+        flops,
+        move |model| {
+            let encoded = model.text.forward(tokens.clone(), None, None);
+            let rows = encoded
+                .tokens
+                .reshape([rows, width])
+                .select(0, positions.clone());
+            let hidden = project_and_activate(&model.hidden, rows, Activation::Gelu);
+            let words = model.text.embeddings.word.weight.val().transpose();
+            let bias = Some(model.bias.val());
+            let logits = crucible_kernels::linear(model.norm.forward(hidden), words, bias, None);
+            cross_entropy(logits, targets.clone())
+        },
+    )
 }

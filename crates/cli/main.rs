@@ -22,6 +22,7 @@ mod train;
 
 use clap::{Parser, Subcommand};
 use crucible_downstream::{Classification, Vqa};
+use crucible_kernels::{Allocator, keep_freed_memory};
 use crucible_training::tell;
 use crucible_training::{AnyRecipe, Error};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 
 /// A step allocates and frees some thousand tensors of megabytes, for which glibc asks the system each time.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 /// Every recipe. A new one needs its name here and nothing else in this crate.
 const RECIPES: &[&dyn AnyRecipe] = &[&Vqa, &Classification];
@@ -80,6 +81,7 @@ fn run(Cli { command, json }: Cli) -> Result<ExitCode, Error> {
 }
 
 fn main() -> ExitCode {
+    keep_freed_memory();
     let cli = Cli::parse();
     // Burn reports what a device cannot do, such as an allocation, as a panic. Its message is already
     // printed when it arrives here; what is left is to leave with the exit code of a failure.

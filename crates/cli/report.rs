@@ -50,6 +50,7 @@ fn facts(record: &RunRecord, result: &RunResult) -> Vec<(String, String)> {
         ("Seed", record.seed.to_string()),
         ("Backend", record.backend.clone()),
         ("Device", record.device.clone()),
+        ("Kernels", kernels(record)),
         ("Data", data_name(&record.config, &record.data).to_string()),
         ("Data digest", record.data_digest.chars().take(12).collect()),
     ];
@@ -69,6 +70,13 @@ fn facts(record: &RunRecord, result: &RunResult) -> Vec<(String, String)> {
         .into_iter()
         .map(|(label, value)| (label.to_string(), value))
         .collect()
+}
+
+/// Such as `fused, 2 threads`.
+fn kernels(record: &RunRecord) -> String {
+    let threads = record.threads;
+    let s = if threads == 1 { "" } else { "s" };
+    format!("{}, {threads} thread{s}", record.kernels)
 }
 
 /// Accuracy by answer type (yes/no, number, other), the types of the VQA datasets, when some answers

@@ -18,6 +18,8 @@
 
 mod activation;
 mod adamw;
+#[cfg(feature = "allocator")]
+mod allocator;
 mod attention;
 mod autodiff;
 mod cross_entropy;
@@ -31,11 +33,13 @@ mod softmax;
 
 pub use activation::{Activation, activate};
 pub use adamw::{AdamW, Moments, adamw};
+#[cfg(feature = "allocator")]
+pub use allocator::{Allocator, keep_freed_memory};
 pub use attention::{Attention, attention};
 pub use cross_entropy::cross_entropy;
 pub use linear::linear;
 pub use norm::{layer_norm, rms_norm};
-pub use route::{Implementation, implementation};
+pub use route::{Implementation, implementation, threads};
 pub use softmax::softmax;
 
 /// The operations composed from those of Burn, whatever the backend.

@@ -34,6 +34,14 @@ pub fn implementation(device: &Device) -> Implementation {
     }
 }
 
+/// How many threads share an operation on the CPU.
+pub fn threads() -> usize {
+    #[cfg(feature = "flex")]
+    return rayon::current_num_threads();
+    #[cfg(not(feature = "flex"))]
+    return std::thread::available_parallelism().map_or(1, usize::from);
+}
+
 /// Whether an operation on `tensor` has own code.
 pub(crate) fn is_fused<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && implementation(&tensor.device()) == Implementation::Fused

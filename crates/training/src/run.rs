@@ -4,6 +4,7 @@ use crate::run_dir::Lock;
 use crate::{Error, RunDir, TrainingConfig, checkpoint, run_dir};
 use burn::tensor::Device;
 use burn::train::Interrupter;
+use crucible_kernels::{implementation, threads};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,6 +26,12 @@ pub struct RunRecord {
     pub backend: String,
     /// The device of that backend, in words.
     pub device: String,
+    /// Whether its operations are `fused` or `composed`; empty in records older than the question.
+    #[serde(default)]
+    pub kernels: String,
+    /// Threads that operations on the CPU share.
+    #[serde(default)]
+    pub threads: usize,
     /// Data set given with `--data`; empty when the configuration names it.
     pub data: String,
     /// SHA-256 of the data as the recipe read it; empty until then.
@@ -55,6 +62,8 @@ impl RunRecord {
             seed,
             backend: backend.to_string(),
             device: device_name(device),
+            kernels: implementation(device).name().to_string(),
+            threads: threads(),
             data: data.to_string(),
             data_digest: String::new(),
             versions: BTreeMap::from([
@@ -78,6 +87,10 @@ impl RunRecord {
             .filter(|(_, mine, theirs)| mine != theirs)
             .map(|(name, mine, theirs)| format!("{name} was {mine:?}, now {theirs:?}"))
             .collect();
+        if !self.kernels.is_empty() && self.kernels != other.kernels {
+            let (mine, theirs) = (&self.kernels, &other.kernels);
+            lines.push(format!("kernels were {mine:?}, now {theirs:?}"));
+        }
         if self.seed != other.seed {
             lines.push(format!("seed was {}, now {}", self.seed, other.seed));
         }

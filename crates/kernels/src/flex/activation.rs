@@ -57,7 +57,7 @@ pub fn apply_simd<'a, S: Simd>(_: S, x: &'a mut [f32], activation: Activation) {
 /// Replaces the gradient of each output by that of its input.
 #[pulp::with_simd(differentiate = Arch::new())]
 #[inline(always)]
-pub fn differentiate_simd<'a, 'b, S: Simd>(
+fn differentiate_simd<'a, 'b, S: Simd>(
     _: S,
     grad: &'a mut [f32],
     x: &'b [f32],

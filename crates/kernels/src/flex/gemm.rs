@@ -1,5 +1,7 @@
 //! Matrix products on strided views, by the crate `gemm`, each on the thread that asks for it.
 
+use std::ops::Range;
+
 use super::parallel::Parts;
 
 /// A matrix within a slice.
@@ -20,6 +22,22 @@ impl<'a> View<'a> {
             shape,
             strides: [stride, 1],
         }
+    }
+
+    /// Some of the rows.
+    pub fn part(self, rows: Range<usize>) -> Self {
+        assert!(rows.start <= rows.end && rows.end <= self.shape[0]);
+        let start = (rows.start * self.strides[0]).min(self.values.len());
+        Self {
+            values: &self.values[start..],
+            shape: [rows.len(), self.shape[1]],
+            ..self
+        }
+    }
+
+    /// Some of the columns.
+    pub fn columns(self, columns: Range<usize>) -> Self {
+        self.t().part(columns).t()
     }
 
     /// Transposed.

@@ -1,16 +1,89 @@
+use std::ops::Range;
+
 use burn::backend::TensorMetadata;
+use burn::tensor::Shape;
 use pulp::{Arch, Simd};
 
-use super::activation::{apply, differentiate, needs_input};
+use super::activation::{self, apply, needs_input};
 use super::gemm::{Target, View, gemm};
 use super::parallel::{Blocks, Parts};
-use super::tensor::{contiguous, owned, room, tensor, values};
+use super::tensor::{contiguous, room, tensor, values};
 use super::{Float, rows_and_width};
 use crate::Activation;
 
 /// Rows that are multiplied at a time: enough that packing the weight costs little beside the product, few
 /// enough that their results are still in cache when bias and activation come.
 const ROWS: usize = 384;
+/// Products and sums that are worth a second thread.
+const WORK: usize = 1 << 20;
+
+/// A weight `[inner, width]` as it lies in memory, or transposed where its columns lie there one by one: tied
+/// embeddings are too large to be copied.
+struct Weight {
+    values: Float,
+    transposed: bool,
+    inner: usize,
+    width: usize,
+}
+
+impl Weight {
+    fn new(weight: Float) -> Self {
+        let (inner, width) = rows_and_width(&weight);
+        let turned = weight.transpose(0, 1);
+        let transposed = !weight.is_contiguous() && turned.is_contiguous();
+        let values = contiguous(if transposed { turned } else { weight });
+        Self {
+            values,
+            transposed,
+            inner,
+            width,
+        }
+    }
+
+    fn view(&self) -> View<'_> {
+        let (values, inner, width) = (values(&self.values), self.inner, self.width);
+        match self.transposed {
+            true => View::rows(values, [width, inner], inner).t(),
+            false => View::rows(values, [inner, width], width),
+        }
+    }
+}
+
+/// Parts of a product `[rows, columns]` for the threads: blocks of rows, or of columns where rows are few.
+fn each_tile(
+    [rows, columns]: [usize; 2],
+    inner: usize,
+    f: impl Fn(Range<usize>, Range<usize>) + Send + Sync,
+) {
+    let blocks = Blocks::new(rows, 1, ROWS);
+    match blocks.count() > 1 || rows * columns * inner < WORK {
+        true => blocks.each(|_, block| f(block, 0..columns)),
+        false => Blocks::new(columns, 1, columns.div_ceil(2)).each(|_, block| f(0..rows, block)),
+    }
+}
+
+/// The rows of a tile of `values`, as one slice where they lie side by side.
+///
+/// # Safety
+/// Nothing else reads or writes the tile meanwhile.
+unsafe fn each_slice(
+    values: Parts<'_>,
+    width: usize,
+    rows: &Range<usize>,
+    columns: &Range<usize>,
+    f: impl Fn(&mut [f32], Range<usize>),
+) {
+    if columns.len() == width {
+        let elements = rows.start * width..rows.end * width;
+        // SAFETY: as promised.
+        return f(unsafe { values.get(elements.clone()) }, elements);
+    }
+    for row in rows.clone() {
+        let elements = row * width + columns.start..row * width + columns.end;
+        // SAFETY: as promised.
+        f(unsafe { values.get(elements.clone()) }, elements);
+    }
+}
 
 /// Output, and what the derivative of the activation is computed from: for ReLU the output itself.
 pub fn forward(
@@ -20,9 +93,9 @@ pub fn forward(
     activation: Option<Activation>,
     keep: bool,
 ) -> (Float, Option<Float>) {
-    let (x, weight, bias) = (contiguous(x), contiguous(weight), bias.map(contiguous));
+    let (x, weight, bias) = (contiguous(x), Weight::new(weight), bias.map(contiguous));
     let (rows, inner) = rows_and_width(&x);
-    let (_, width) = rows_and_width(&weight);
+    let width = weight.width;
     let mut shape = x.shape();
     let last = shape.num_dims() - 1;
     shape[last] = width;
@@ -31,25 +104,32 @@ pub fn forward(
     let mut output = room(rows * width);
     let mut kept = room(if needs_input { rows * width } else { 0 });
     let (to, keep_to) = (Parts::new(&mut output), Parts::new(&mut kept));
-    let (x_values, weight, bias) = (values(&x), values(&weight), bias.as_ref().map(values));
-    Blocks::new(rows, 1, ROWS).each(|_, block| {
-        let elements = block.start * width..block.end * width;
-        // SAFETY: blocks do not overlap.
-        let output = unsafe { to.get(elements.clone()) };
-        let x = &x_values[block.start * inner..block.end * inner];
-        let a = View::rows(x, [block.len(), inner], inner);
-        let b = View::rows(weight, [inner, width], width);
-        gemm(Target::rows(output, [block.len(), width]), a, b, false);
-        if let Some(bias) = bias {
-            add_to_rows(output, bias);
-        }
-        if needs_input {
-            // SAFETY: as above.
-            unsafe { keep_to.get(elements) }.copy_from_slice(output);
-        }
-        if let Some(activation) = activation {
-            apply(output, activation);
-        }
+    let (a, bias) = (values(&x), bias.as_ref().map(values));
+    let (a, b) = (View::rows(a, [rows, inner], inner), weight.view());
+    each_tile([rows, width], inner, |rows, columns| {
+        let shape = [rows.len(), columns.len()];
+        // SAFETY: tiles do not overlap.
+        let target = unsafe { Target::new(to, rows.start * width + columns.start, shape, width) };
+        gemm(
+            target,
+            a.part(rows.clone()),
+            b.columns(columns.clone()),
+            false,
+        );
+        let finish = |output: &mut [f32], elements: Range<usize>| {
+            if let Some(bias) = bias {
+                add_to_rows(output, &bias[columns.clone()]);
+            }
+            if needs_input {
+                // SAFETY: tiles do not overlap.
+                unsafe { keep_to.get(elements) }.copy_from_slice(output);
+            }
+            if let Some(activation) = activation {
+                apply(output, activation);
+            }
+        };
+        // SAFETY: as above, and the product is done.
+        unsafe { each_slice(to, width, &rows, &columns, finish) };
     });
     let output = tensor(output, shape.clone());
     let kept = match activation {
@@ -68,75 +148,77 @@ pub fn backward(
     activation: Option<Activation>,
     wanted: [bool; 3],
 ) -> [Option<Float>; 3] {
-    let (x, weight) = (contiguous(x), contiguous(weight));
-    let (rows, inner) = rows_and_width(&x);
-    let (_, width) = rows_and_width(&weight);
+    let (x, weight) = (contiguous(x), Weight::new(weight));
+    let (rows, _) = rows_and_width(&x);
     let [wants_x, wants_weight, wants_bias] = wanted;
-    let kept = kept.map(contiguous);
-    let mut grad = match activation {
-        Some(_) => owned(grad),
-        None => contiguous(grad),
+    let grad = match (activation, kept) {
+        (Some(activation), Some(kept)) => activation::backward(kept, grad, activation),
+        _ => contiguous(grad),
     };
-
-    let blocks = Blocks::new(rows, 1, ROWS);
-    let mut of_x = room(if wants_x { rows * inner } else { 0 });
-    let sums = blocks.count().max(1);
-    // Zeros, for there may be no rows.
-    let mut of_bias = vec![0.0; if wants_bias { sums * width } else { 0 }];
-    if let (Some(activation), Some(kept)) = (activation, &kept) {
-        let (parts, kept) = (Parts::new(grad.storage_mut::<f32>()), values(kept));
-        blocks.each(|_, block| {
-            let elements = block.start * width..block.end * width;
-            // SAFETY: blocks do not overlap.
-            let grad = unsafe { parts.get(elements.clone()) };
-            differentiate(grad, &kept[elements], activation);
-        });
-    }
-    let of_output = values(&grad);
-    let (to_x, to_bias) = (Parts::new(&mut of_x), Parts::new(&mut of_bias));
-    let weight_values = values(&weight);
-    blocks.each(|number, block| {
-        let grad = &of_output[block.start * width..block.end * width];
-        if wants_bias {
-            // SAFETY: every block has a row of its own.
-            sum_rows(
-                unsafe { to_bias.get(number * width..(number + 1) * width) },
-                grad,
-            );
-        }
-        if wants_x {
-            // SAFETY: blocks do not overlap.
-            let to = unsafe { to_x.get(block.start * inner..block.end * inner) };
-            let grad = View::rows(grad, [block.len(), width], width);
-            let weight = View::rows(weight_values, [inner, width], width).t();
-            gemm(Target::rows(to, [block.len(), inner]), grad, weight, false);
-        }
-    });
-
-    let mut of_weight = room(if wants_weight { inner * width } else { 0 });
-    if wants_weight {
-        let to = Parts::new(&mut of_weight);
-        let (x, grad) = (values(&x), View::rows(of_output, [rows, width], width));
-        Blocks::new(inner, 1, inner.div_ceil(2)).each(|_, block| {
-            // SAFETY: blocks do not overlap.
-            let to = unsafe { to.get(block.start * width..block.end * width) };
-            let x = View::rows(
-                x.get(block.start..).unwrap_or(&[]),
-                [rows, block.len()],
-                inner,
-            );
-            gemm(Target::rows(to, [block.len(), width]), x.t(), grad, false);
-        });
-    }
-
-    let (first, others) = of_bias.split_at_mut(if wants_bias { width } else { 0 });
-    add_rows(first, others);
-    let of_bias = wants_bias.then(|| tensor(first.to_vec(), [width]));
     [
-        wants_x.then(|| tensor(of_x, x.shape())),
-        wants_weight.then(|| tensor(of_weight, [inner, width])),
-        of_bias,
+        wants_x.then(|| of_x(&grad, &weight, rows, x.shape())),
+        wants_weight.then(|| of_weight(&x, &grad, &weight)),
+        wants_bias.then(|| of_bias(&grad, rows, weight.width)),
     ]
+}
+
+/// `grad weight^T`.
+fn of_x(grad: &Float, weight: &Weight, rows: usize, shape: Shape) -> Float {
+    let (inner, width) = (weight.inner, weight.width);
+    let mut output = room(rows * inner);
+    let to = Parts::new(&mut output);
+    let (a, b) = (
+        View::rows(values(grad), [rows, width], width),
+        weight.view().t(),
+    );
+    each_tile([rows, inner], width, |rows, columns| {
+        let shape = [rows.len(), columns.len()];
+        // SAFETY: tiles do not overlap.
+        let target = unsafe { Target::new(to, rows.start * inner + columns.start, shape, inner) };
+        gemm(target, a.part(rows), b.columns(columns), false);
+    });
+    tensor(output, shape)
+}
+
+/// `x^T grad`, laid out as the weight is.
+fn of_weight(x: &Float, grad: &Float, weight: &Weight) -> Float {
+    let (left, right) = match weight.transposed {
+        true => (grad, x),
+        false => (x, grad),
+    };
+    let ((rows, height), (_, width)) = (rows_and_width(left), rows_and_width(right));
+    let mut output = room(height * width);
+    let to = Parts::new(&mut output);
+    let left = View::rows(values(left), [rows, height], height).t();
+    let right = View::rows(values(right), [rows, width], width);
+    let blocks = if rows * height * width < WORK { 1 } else { 2 };
+    Blocks::new(height, 1, height.div_ceil(blocks)).each(|_, block| {
+        let shape = [block.len(), width];
+        // SAFETY: blocks do not overlap.
+        let target = unsafe { Target::new(to, block.start * width, shape, width) };
+        gemm(target, left.part(block), right, false);
+    });
+    let output = tensor(output, [height, width]);
+    if weight.transposed {
+        output.transpose(0, 1)
+    } else {
+        output
+    }
+}
+
+/// The sum of the rows.
+fn of_bias(grad: &Float, rows: usize, width: usize) -> Float {
+    let blocks = Blocks::new(rows, width, 1 << 15);
+    let mut sums = vec![0.0; blocks.count().max(1) * width];
+    let (to, grad) = (Parts::new(&mut sums), values(grad));
+    blocks.each(|number, block| {
+        // SAFETY: every block has a row of its own.
+        let sum = unsafe { to.get(number * width..(number + 1) * width) };
+        add_rows(sum, &grad[block.start * width..block.end * width]);
+    });
+    let (first, others) = sums.split_at_mut(width);
+    add_rows(first, others);
+    tensor(first.to_vec(), [width])
 }
 
 /// Adds a vector to every row.
@@ -148,12 +230,6 @@ pub fn add_to_rows_simd<'a, 'b, S: Simd>(_: S, rows: &'a mut [f32], vector: &'b 
             *x += y;
         }
     }
-}
-
-/// Sets a vector to the sum of rows.
-pub fn sum_rows(vector: &mut [f32], rows: &[f32]) {
-    vector.fill(0.0);
-    add_rows(vector, rows);
 }
 
 /// Adds rows to a vector.
