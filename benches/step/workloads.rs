@@ -264,10 +264,18 @@ fn fusion(
     answering(name, &config, VOCABULARY, ANSWERS, batch, device)
 }
 
-/// Not random, yet different in each pixel and image.
+/// Noise, the same each time: images that look alike have gradients that cancel but for rounding, and AdamW
+/// makes whole steps of those.
 fn pixels(shape: [usize; 4], device: &Device) -> Tensor<4> {
-    let pixels = (0..shape.iter().product()).map(|i: usize| (i as f64 * 1.618).sin() as f32);
-    Tensor::from_data(TensorData::new(pixels.collect::<Vec<f32>>(), shape), device)
+    let pixel = |i: u64| {
+        let hash = (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let hash = (hash ^ (hash >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (hash >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    let pixels: Vec<f32> = (0..shape.iter().product::<usize>() as u64)
+        .map(pixel)
+        .collect();
+    Tensor::from_data(TensorData::new(pixels, shape), device)
 }
 
 /// Numbers below `limit` without an order.
