@@ -32,7 +32,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use peers::{Failure, Peer};
-use workloads::{WORKLOADS, Workload};
+use workloads::{Known, Workload, workloads};
 
 /// As in the binary.
 #[global_allocator]
@@ -48,7 +48,7 @@ const SEED: u64 = 0;
 /// Times one training step against PyTorch.
 #[derive(Parser)]
 struct Args {
-    /// Workloads, by name; all of them when none is named
+    /// Workloads, by name; all models when none is named
     names: Vec<String>,
     /// Measured steps of each process on either side
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
@@ -104,10 +104,7 @@ impl Measured {
         self.ours.extend(other.ours);
         self.pytorch.extend(other.pytorch);
         for i in 0..2 {
-            // `max` would pass over what is not a number.
-            if !(other.differences[i] <= self.differences[i]) {
-                self.differences[i] = other.differences[i];
-            }
+            self.differences[i] = larger(self.differences[i], other.differences[i]);
             self.bytes[i] = self.bytes[i].max(other.bytes[i]);
         }
     }
@@ -119,6 +116,11 @@ impl Measured {
     fn mfu(&self, seconds: &[f64]) -> f64 {
         3.0 * self.forward_flops / quantile(seconds, 0.5) / quantile(&self.peak_flops, 0.5)
     }
+}
+
+/// The larger of two numbers; what is not a number if one of them is none, which `f64::max` passes over.
+fn larger(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b < a { a } else { b }
 }
 
 /// Between the two nearest ranks, as numpy does.
@@ -139,14 +141,7 @@ fn measure(mut workload: Workload, start: u64, args: &Args) -> Result<Measured, 
     let pairs = curve.iter().zip(&theirs);
     let differences = pairs.map(|(ours, theirs)| (ours / theirs - 1.0).abs());
     let differences: Vec<f64> = differences.collect();
-    let largest =
-        differences
-            .iter()
-            .copied()
-            .fold(0.0, |largest: f64, difference| match difference.is_nan() {
-                true => difference,
-                false => largest.max(difference),
-            });
+    let largest = differences.iter().copied().fold(0.0, larger);
 
     let (mut ours, mut pytorch, mut peak_flops) = (Vec::new(), Vec::new(), Vec::new());
     while ours.len() < args.steps as usize {
@@ -188,11 +183,10 @@ fn alone(args: &Args) -> Result<Measured, Failure> {
         .build_global()?;
     let device = Device::flex().autodiff();
     device.seed(SEED);
-    let named = WORKLOADS
-        .iter()
-        .find(|(name, ..)| [*name] == args.names[..]);
-    let (_, _, make) = named.ok_or("one workload has a process")?;
-    measure(make(&device)?, start, args)
+    let named = |known: &Known| args.names.iter().eq([&known.name]);
+    let known = workloads().into_iter().flatten().find(named);
+    let workload = known.ok_or("one workload has a process")?.make(&device)?;
+    measure(workload, start, args)
 }
 
 /// The same in a process of its own.
@@ -263,9 +257,16 @@ fn table(rows: &[Measured]) -> String {
 }
 
 fn run(args: &Args) -> Result<bool, Failure> {
-    let known = WORKLOADS.map(|(name, about, _)| format!("  {name:14}{about}"));
-    let unknown = |name: &&String| WORKLOADS.iter().all(|(known, ..)| known != name);
-    if let Some(name) = args.names.iter().find(unknown) {
+    let [models, growth] = workloads();
+    let all = || models.iter().chain(&growth);
+    if let Some(name) = args
+        .names
+        .iter()
+        .find(|name| all().all(|known| known.name != **name))
+    {
+        let known: Vec<_> = all()
+            .map(|Known { name, about, .. }| format!("  {name:14}{about}"))
+            .collect();
         return Err(format!("no workload `{name}`; there are\n{}", known.join("\n")).into());
     }
     if args.alone {
@@ -275,8 +276,12 @@ fn run(args: &Args) -> Result<bool, Failure> {
     let mut rows: Vec<Measured> = Vec::new();
     // Processes of one workload lie as far apart as they can.
     for process in 1..=args.processes {
-        for (name, about, _) in WORKLOADS {
-            if !args.names.is_empty() && args.names.iter().all(|wanted| wanted != name) {
+        for Known { name, about, .. } in all() {
+            let wanted = match args.names.is_empty() {
+                true => models.iter().any(|model| model.name == *name),
+                false => args.names.contains(name),
+            };
+            if !wanted {
                 continue;
             }
             eprintln!(
@@ -284,7 +289,7 @@ fn run(args: &Args) -> Result<bool, Failure> {
                 args.processes
             );
             let measured = apart(name, args)?;
-            match rows.iter_mut().find(|row| row.name == name) {
+            match rows.iter_mut().find(|row| row.name == *name) {
                 Some(row) => row.join(measured),
                 None => rows.push(measured),
             }

@@ -196,7 +196,12 @@ def bert_loss(p, config, batch):
     return F.cross_entropy(F.linear(x, embeddings["word"].weight, p.bias), batch["targets"])
 
 
-LOSSES = {"fusion": fusion_loss, "vit": vit_loss, "bert": bert_loss}
+def tokens_loss(p, config, batch):
+    x = encoder(p, config, batch["tokens"])
+    return (x[:, :, 0] - x[:, :, 1]).square().mean()
+
+
+LOSSES = {"tokens": tokens_loss, "fusion": fusion_loss, "vit": vit_loss, "bert": bert_loss}
 
 
 def memory(key):

@@ -34,39 +34,105 @@ pub struct Workload {
     pub step: Box<dyn FnMut() -> f64>,
 }
 
-/// Makes a workload on a device.
-type Make = fn(&Device) -> Result<Workload, Failure>;
+/// A workload that can be made.
+pub struct Known {
+    pub name: String,
+    /// In words.
+    pub about: String,
+    make: Box<Make>,
+}
 
-/// All of them, by name and in words.
-pub const WORKLOADS: [(&str, &str, Make); 9] = [
-    ("vit", "ViT-Ti/16, 8 images of 224 pixels", |device| {
-        vit("vit", 8, device)
-    }),
-    ("vit-32", "ViT-Ti/16, 32 images", |device| {
-        vit("vit-32", 32, device)
-    }),
-    ("bert", "BERT-base, masked words, 8 x 128 tokens", bert),
-    (
-        "fusion-early",
-        "early fusion, d 256, 8 layers, 16 pairs of 197 + 64 tokens",
-        |device| fusion("fusion-early", "early", [0, 0, 8], device),
-    ),
-    ("fusion-mid", "mid fusion, the same", |device| {
-        fusion("fusion-mid", "mid", [3, 3, 1], device)
-    }),
-    ("fusion-late", "late fusion, the same", |device| {
-        fusion("fusion-late", "late", [4, 4, 0], device)
-    }),
-    ("early", "vqa's quick preset, early fusion", |device| {
-        quick("early", device)
-    }),
-    ("mid", "vqa's quick preset, mid fusion", |device| {
-        quick("mid", device)
-    }),
-    ("late", "vqa's quick preset, late fusion", |device| {
-        quick("late", device)
-    }),
-];
+type Make = dyn Fn(&'static str, &Device) -> Result<Workload, Failure>;
+
+impl Known {
+    fn new(
+        name: &str,
+        about: &str,
+        make: impl Fn(&'static str, &Device) -> Result<Workload, Failure> + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            about: about.into(),
+            make: Box::new(make),
+        }
+    }
+
+    pub fn make(&self, device: &Device) -> Result<Workload, Failure> {
+        (self.make)(self.name.clone().leak(), device)
+    }
+}
+
+/// All of them: those that are measured when none is named, and those of how time and memory grow.
+pub fn workloads() -> [Vec<Known>; 2] {
+    let models = vec![
+        Known::new(
+            "vit",
+            "ViT-Ti/16, 8 images of 224 pixels",
+            |name, device| vit(name, 8, device),
+        ),
+        Known::new("vit-32", "ViT-Ti/16, 32 images", |name, device| {
+            vit(name, 32, device)
+        }),
+        Known::new("bert", "BERT-base, masked words, 8 x 128 tokens", bert),
+        Known::new(
+            "fusion-early",
+            "early fusion, d 256, 8 layers, 16 pairs of 197 + 64 tokens",
+            |name, device| fusion(name, "early", [0, 0, 8], device),
+        ),
+        Known::new("fusion-mid", "mid fusion, the same", |name, device| {
+            fusion(name, "mid", [3, 3, 1], device)
+        }),
+        Known::new("fusion-late", "late fusion, the same", |name, device| {
+            fusion(name, "late", [4, 4, 0], device)
+        }),
+        Known::new("early", "vqa's quick preset, early fusion", quick),
+        Known::new("mid", "vqa's quick preset, mid fusion", quick),
+        Known::new("late", "vqa's quick preset, late fusion", quick),
+    ];
+    let doubled = |from: usize, to| {
+        std::iter::successors(Some(from), |n| Some(2 * n)).take_while(move |n| *n <= to)
+    };
+    let lengths = doubled(128, 4096).map(|length| {
+        let about = format!("2 layers of width 256 on one sequence of {length} tokens");
+        Known::new(&format!("tokens-{length}"), &about, move |name, device| {
+            tokens(name, 1, length, device)
+        })
+    });
+    let batches = doubled(1, 512).map(|batch| {
+        let about = format!("2 layers of width 256 on {batch} sequences of 64 tokens");
+        Known::new(&format!("batch-{batch}"), &about, move |name, device| {
+            tokens(name, batch, 64, device)
+        })
+    });
+    [models, lengths.chain(batches).collect()]
+}
+
+/// A stack of blocks whose output is compared with nothing.
+fn tokens(
+    name: &'static str,
+    batch: usize,
+    length: usize,
+    device: &Device,
+) -> Result<Workload, Failure> {
+    let config = EncoderConfig::new(256, 4, 1024, 2);
+    let model = config.init(device);
+    let pixels = pixels([1, batch, length, config.d_model], device).squeeze_dim::<3>(0);
+    let flops = stack(&config, batch, length);
+    let tensors = vec![("tokens", pixels.to_data())];
+    Workload::new(
+        name,
+        json!({ "tokens": config }),
+        model,
+        tensors,
+        flops,
+        move |model| {
+            let x = model.forward(pixels.clone(), None);
+            (x.clone().narrow(2, 0, 1) - x.narrow(2, 1, 1))
+                .square()
+                .mean()
+        },
+    )
+}
 
 impl Workload {
     /// `batch` are the tensors that `loss` reads, for the peer.
@@ -225,7 +291,7 @@ fn quick(strategy: &'static str, device: &Device) -> Result<Workload, Failure> {
         config.augment.clone(),
         tokenizer.into(),
         &data.labels,
-        config.blank.clone(),
+        config.blank,
     )?;
     let devices = std::slice::from_ref(device);
     let loader = TrainLoader::new(data.train, collate.into(), &config.loader, SEED, 1, devices)?;
@@ -330,7 +396,7 @@ struct MaskedLanguageModel {
 }
 
 /// BERT-base (Devlin et al. 2019) on 8 sequences of 128 tokens, of which every seventh is to be predicted.
-fn bert(device: &Device) -> Result<Workload, Failure> {
+fn bert(name: &'static str, device: &Device) -> Result<Workload, Failure> {
     const VOCABULARY: usize = 30_522;
     const SHAPE: [usize; 2] = [8, 128];
     let encoder = EncoderConfig::new(768, 12, 3072, 12)
@@ -358,7 +424,7 @@ fn bert(device: &Device) -> Result<Workload, Failure> {
         ("targets", targets.to_data()),
     ];
     Workload::new(
-        "bert",
+        name,
         json!({ "bert": config }),
         model,
         tensors,

@@ -4,6 +4,9 @@
 //! Work is cut into blocks whose size depends on the shapes alone, and sums over blocks are added in their
 //! order: results do not depend on how many threads there are.
 
+// `pulp::with_simd` wants them named.
+#![allow(clippy::needless_lifetimes)]
+
 use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
 use burn::backend::{Flex, TensorMetadata};
 

@@ -39,7 +39,7 @@ pub use attention::{Attention, attention};
 pub use cross_entropy::cross_entropy;
 pub use linear::linear;
 pub use norm::{layer_norm, rms_norm};
-pub use route::{Implementation, implementation, threads};
+pub use route::{Implementation, among_threads, implementation, threads};
 pub use softmax::softmax;
 
 /// The operations composed from those of Burn, whatever the backend.

@@ -42,6 +42,15 @@ pub fn threads() -> usize {
     return std::thread::available_parallelism().map_or(1, usize::from);
 }
 
+/// Runs `work` on one of the threads that share operations: it takes part in each of them, where another thread
+/// would hand them over and wait. `work` must not wait for a thread that computes.
+pub fn among_threads<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    #[cfg(feature = "flex")]
+    return rayon::scope(|_| work());
+    #[cfg(not(feature = "flex"))]
+    return work();
+}
+
 /// Whether an operation on `tensor` has own code.
 pub(crate) fn is_fused<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && implementation(&tensor.device()) == Implementation::Fused

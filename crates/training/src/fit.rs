@@ -191,7 +191,7 @@ pub(crate) fn settle<M: Module>(model: &M) {
     drop(model.valid());
 }
 
-fn has_running_statistics<M: Module>(model: &M) -> bool {
+pub(crate) fn has_running_statistics<M: Module>(model: &M) -> bool {
     let mut paths = optimizer::parameters(model, 1.0).into_iter();
     paths.any(|parameter| parameter.path.ends_with("running_mean"))
 }

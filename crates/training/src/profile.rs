@@ -46,6 +46,17 @@ pub fn backward(loss: &Tensor<1>) -> Gradients {
     gradients
 }
 
+/// [`crucible_kernels::among_threads`], whose backward passes count as those of this thread.
+pub(crate) fn among_threads<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    let wait = WAIT.get();
+    let (result, backward) = crucible_kernels::among_threads(move || {
+        WAIT.set(wait);
+        (work(), BACKWARD.take())
+    });
+    BACKWARD.set(BACKWARD.get() + backward);
+    result
+}
+
 /// The time of each part so far.
 pub(crate) struct Profile {
     show: bool,
@@ -97,6 +108,16 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn backward_passes_of_another_thread_count_here() {
+        let mut profile = Profile::new(false);
+        let clock = Instant::now();
+        among_threads(|| BACKWARD.set(Duration::from_micros(1)));
+        profile.add_compute(clock);
+        let spent = profile.spent[Part::Backward as usize];
+        assert_eq!(spent, Duration::from_micros(1));
+    }
 
     #[test]
     fn every_part_has_its_line_and_the_rest_too() {

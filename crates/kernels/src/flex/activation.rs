@@ -80,7 +80,7 @@ fn differentiate_simd<'a, 'b, S: Simd>(
     }
 }
 
-const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769_1;
+const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769;
 const CUBIC: f32 = 0.044_715 * TWICE_SQRT_2_OVER_PI;
 
 /// The approximation of GELU is `x sigmoid(x slope)`.

@@ -35,3 +35,81 @@ proptest! {
         assert_same!(run(attention), run(composed::attention), [query, key, value]);
     }
 }
+
+/// One head with dropout, its seed given.
+#[cfg(feature = "flex")]
+fn with_dropout(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, seed: u64) -> Tensor<3> {
+    use crate::fused::{Bools, Fused, Scores};
+    let scores = Scores {
+        heads: 1,
+        causal: true,
+        dropout: 0.3,
+        seed,
+    };
+    let [query, key, value] = [query, key, value].map(Tensor::into_dispatch);
+    let output = burn::backend::Dispatch::attention(query, key, value, Bools::None, scores);
+    Tensor::from_dispatch(output)
+}
+
+/// With the unit matrix as values the output is the weights themselves, from which the mask is read; the
+/// composed attention with that mask is the expectation.
+#[cfg(feature = "flex")]
+#[test]
+fn dropout_drops_the_same_weights_on_the_way_back() -> Result<(), TestCaseError> {
+    const LENGTH: usize = 90;
+    let shape = [2, LENGTH, LENGTH];
+    let [query, key, value] = [1, 2, 3].map(|seed| Input::new(shape, Layout::Contiguous, seed));
+    let unit = Tensor::<2>::eye(LENGTH, &device())
+        .unsqueeze::<3>()
+        .expand(shape);
+    let kept = |seed| {
+        with_dropout(query.view(), key.view(), unit.clone(), seed)
+            .inner()
+            .greater_elem(0.0)
+    };
+    let weights = || {
+        let scores = query.view().matmul(key.view().swap_dims(1, 2)) * (LENGTH as f64).powf(-0.5);
+        let future = Tensor::<2, Bool>::tril_mask([LENGTH, LENGTH], 0, &device());
+        let scores = scores.mask_fill(future.unsqueeze::<3>().expand(shape), -1e4);
+        burn::tensor::activation::softmax(scores, 2)
+    };
+    let expected = (weights() * (kept(5).float() / 0.7)).matmul(value.view());
+    let found = with_dropout(query.view(), key.view(), value.view(), 5);
+    assert_same!(found, expected, [query, key, value]);
+
+    let share = |mask: Tensor<3, Bool>| {
+        let visible = (2 * LENGTH * (LENGTH + 1) / 2) as f32;
+        mask.float().sum().into_scalar::<f32>() / visible
+    };
+    // Standard deviation: 0.005.
+    assert!((share(kept(5)) - 0.7).abs() < 0.02, "{}", share(kept(5)));
+    let both = share(kept(5).bool_and(kept(6)));
+    assert!(
+        (both - 0.49).abs() < 0.02,
+        "another seed drops others: {both}"
+    );
+    let samples = [0, 1].map(|sample| kept(5).narrow(0, sample, 1));
+    let [first, second] = samples;
+    let both = 2.0 * first.bool_and(second).float().sum().into_scalar::<f32>();
+    let both = both / (2 * LENGTH * (LENGTH + 1) / 2) as f32;
+    assert!(
+        (both - 0.49).abs() < 0.03,
+        "another sample drops others: {both}"
+    );
+    Ok(())
+}
+
+/// The public way draws a seed of its own each time, and only then.
+#[test]
+fn dropout_follows_the_generator_of_the_device() {
+    let [query, key, value] = [1, 2, 3].map(|seed| values([2, 9, 8], seed));
+    let run = |dropout| {
+        let options = Attention {
+            dropout,
+            ..Attention::new(2)
+        };
+        attention(query.clone(), key.clone(), value.clone(), options)
+    };
+    assert!(difference(run(0.5), run(0.5)) > 1e-2);
+    assert_eq!(difference(run(0.0), run(0.0)), 0.0);
+}

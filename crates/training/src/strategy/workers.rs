@@ -1,6 +1,7 @@
 //! Forward and backward passes, on one device or on several at once.
 
-use crate::Error;
+use crate::fit::has_running_statistics;
+use crate::{Error, profile};
 use burn::tensor::Device;
 use burn::train::{Learner, LearnerModel, TrainOutput, TrainStep};
 use std::thread;
@@ -19,7 +20,14 @@ pub(super) fn train<M: LearnerModel>(
     batches: Vec<Batch<M>>,
 ) -> Result<Vec<Output<M>>, Error> {
     let [main, _, ..] = devices else {
-        let outputs = batches.into_iter().map(|batch| learner.train_step(batch));
+        let outputs = batches.into_iter().map(|batch| {
+            let model = learner.model();
+            // Burn keeps new running statistics for the thread that computed them.
+            match has_running_statistics(&model) {
+                true => TrainStep::step(&model, batch),
+                false => profile::among_threads(move || TrainStep::step(&model, batch)),
+            }
+        });
         return Ok(outputs.collect());
     };
     let outputs: Vec<_> = thread::scope(|scope| {
