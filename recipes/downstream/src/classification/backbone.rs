@@ -39,7 +39,7 @@ pub struct VitBackboneConfig {
     pub pooling: Pooling,
     /// Chance that a unit is dropped in training.
     pub dropout: f64,
-    /// Non-linearity: gelu, gelu-tanh or relu (much the fastest on a CPU).
+    /// Non-linearity: gelu, gelu-tanh or relu (the cheapest).
     pub activation: Activation,
 }
 

@@ -41,7 +41,7 @@ pub struct TowersConfig {
     pub pooling: Pooling,
     /// Chance that a unit is dropped in training.
     pub dropout: f64,
-    /// Non-linearity: gelu, gelu-tanh or relu (much the fastest on a CPU).
+    /// Non-linearity: gelu, gelu-tanh or relu (the cheapest).
     pub activation: Activation,
 }
 
