@@ -99,8 +99,7 @@ pub trait Fused: Backend {
 
 /// Forward and backward of each operation on plain tensors: what [`Fused`] is made of on autodiff backends.
 ///
-/// A forward pass returns its output and what its backward pass needs beside the inputs, the latter only
-/// when `keep` asks for it. Backward passes own the gradient they are given and may write into it.
+/// A forward pass returns its output and what its backward pass needs beside the inputs. Backward passes own the gradient they are given and may write into it.
 pub trait Passes: Backend {
     fn activate_forward(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
     fn activate_backward(
@@ -109,7 +108,7 @@ pub trait Passes: Backend {
         activation: Activation,
     ) -> FloatTensor<Self>;
 
-    /// Keeps what the derivative of the activation is computed from.
+    /// Keeps what the derivative of the activation is computed from, when `keep` asks for it.
     fn linear_forward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,

@@ -43,6 +43,9 @@ fn fused<const D: usize>(
 ) -> Tensor<D> {
     let width = x.dims()[D - 1];
     assert_eq!(gamma.dims(), [width], "a scale for rows of {width}");
+    if let Some(beta) = &beta {
+        assert_eq!(beta.dims(), [width], "a shift for rows of {width}");
+    }
     let beta = Floats::new(beta.map(Tensor::into_dispatch));
     let gamma = gamma.into_dispatch();
     let output = Dispatch::normalize(x.into_dispatch(), gamma, beta, norm, epsilon as f32);
