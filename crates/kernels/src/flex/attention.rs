@@ -15,8 +15,8 @@ use crate::fused::Scores;
 
 /// Scores that exist at a time, on each thread: what stays in its cache.
 const SCORES: usize = 1 << 17;
-/// With fewer queries at a time, products are slow.
-const QUERIES: usize = 64;
+/// Keys at a time, so that there is room for the scores of enough queries.
+const KEYS: usize = 512;
 
 /// Sizes, mask and dropout of one call.
 struct Plan {
@@ -73,9 +73,10 @@ impl Plan {
         });
     }
 
-    /// Queries at a time.
-    fn block(&self) -> usize {
-        (SCORES / self.keys.max(1)).max(QUERIES)
+    /// Queries and keys at a time.
+    fn tile(&self) -> [usize; 2] {
+        let keys = self.keys.clamp(1, KEYS);
+        [self.queries.min(SCORES / keys), keys]
     }
 }
 
@@ -91,6 +92,12 @@ impl Head<'_> {
     /// Where rows of queries (or keys, among `length`) of this head begin.
     fn offset(&self, length: usize, row: usize) -> usize {
         (self.sample * length + row) * self.plan.width + self.head * self.plan.head
+    }
+
+    /// A row of this head.
+    fn row(&self, length: usize, row: usize) -> Range<usize> {
+        let start = self.offset(length, row);
+        start..start + self.plan.head
     }
 
     /// Rows of a `[batch, length, width]` tensor.
@@ -118,46 +125,53 @@ impl Head<'_> {
     }
 
     fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
-        let (queries, block) = (self.plan.queries, self.plan.block());
-        (0..queries)
-            .step_by(block)
-            .map(move |start| start..(start + block).min(queries))
+        pieces(self.plan.queries, self.plan.tile()[0])
     }
 
-    /// How many keys the queries of a block may see. All of them where a row might see none, which then
-    /// averages over all.
-    fn visible(&self, block: &Range<usize>) -> usize {
+    /// The keys that the queries of a block may see, some at a time. All of them where a row might see none,
+    /// which then averages over all.
+    fn tiles(&self, block: &Range<usize>) -> impl Iterator<Item = Range<usize>> {
         let Plan { queries, keys, .. } = *self.plan;
         let cut = self.plan.scores.causal && self.plan.hidden.is_none() && keys >= queries;
-        if cut {
+        let visible = if cut {
             block.end + keys - queries
         } else {
             keys
-        }
+        };
+        pieces(visible, self.plan.tile()[1])
     }
 
-    /// Hides keys from the rows of a block: their scores become so low that nothing remains of them.
-    fn hide(&self, scores: &mut [f32], block: &Range<usize>, visible: usize) {
+    /// Products of the queries of a block with some keys; where a mask hides a key they become so low that
+    /// nothing remains of it.
+    fn scores(
+        &self,
+        q: View<'_>,
+        k: View<'_>,
+        room: &mut [f32],
+        [block, tile]: [&Range<usize>; 2],
+    ) {
+        gemm(
+            Target::rows(room, [block.len(), tile.len()]),
+            q,
+            k.t(),
+            false,
+        );
         let plan = self.plan;
         let masked = MASKED as f32 / plan.scale;
-        for (row, query) in scores.chunks_exact_mut(visible.max(1)).zip(block.clone()) {
+        for (row, query) in room.chunks_exact_mut(tile.len()).zip(block.clone()) {
             if plan.scores.causal {
                 let seen = (query + 1 + plan.keys).saturating_sub(plan.queries);
-                row[seen.min(visible)..].fill(masked);
+                row[seen.clamp(tile.start, tile.end) - tile.start..].fill(masked);
             }
             if let Some(mask) = &plan.hidden {
                 let start = self.sample * mask.strides[0] + query * mask.strides[1];
                 // Booleans of flex are stored as bytes.
-                let hidden = &mask.values.bytes()[start..start + visible];
+                let hidden = &mask.values.bytes()[start + tile.start..start + tile.end];
                 for (score, hidden) in row.iter_mut().zip(hidden) {
                     *score = if *hidden != 0 { masked } else { *score };
                 }
             }
         }
-    }
-
-    fn masks(&self) -> bool {
-        self.plan.scores.causal || self.plan.hidden.is_some()
     }
 
     fn dropped(&self, query: usize) -> Dropped {
@@ -166,12 +180,18 @@ impl Head<'_> {
     }
 
     /// Zeroes what is dropped and scales up the rest.
-    fn drop_some(&self, weights: &mut [f32], block: &Range<usize>, visible: usize) {
+    fn drop_some(&self, weights: &mut [f32], [block, tile]: [&Range<usize>; 2]) {
         let kept = 1.0 / (1.0 - self.plan.scores.dropout);
-        for (row, query) in weights.chunks_exact_mut(visible.max(1)).zip(block.clone()) {
-            drop_row(row, self.dropped(query), kept);
+        for (row, query) in weights.chunks_exact_mut(tile.len()).zip(block.clone()) {
+            drop_row(row, self.dropped(query), tile.start as u32, kept);
         }
     }
+}
+
+/// So many of a length at a time.
+fn pieces(length: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+    let starts = (0..length).step_by(size.max(1));
+    starts.map(move |start| start..(start + size).min(length))
 }
 
 /// Output; the logarithm of each row's normaliser, `[batch, heads, queries]`.
@@ -188,31 +208,53 @@ pub fn forward(
     let mut kept = room(plan.batch * plan.heads * queries);
     let (to, keep_to) = (Parts::new(&mut output), Parts::new(&mut kept));
     plan.each_head(|head| {
-        let mut room = room(plan.block().min(queries) * keys);
+        let mut scores = room(plan.tile().iter().product());
         for block in head.blocks() {
-            let visible = head.visible(&block);
-            let scores = &mut room[..block.len() * visible];
-            let of = [block.len(), visible];
-            let k = head.view(key, keys, 0..visible);
-            gemm(
-                Target::rows(scores, of),
-                head.view(query, queries, block.clone()),
-                k.t(),
-                false,
-            );
-            if head.masks() {
-                head.hide(scores, &block, visible);
-            }
+            let q = head.view(query, queries, block.clone());
             let start = head.number * queries;
             // SAFETY: heads do not overlap.
             let kept = unsafe { keep_to.get(start + block.start..start + block.end) };
-            weights(scores, kept, visible, plan.scale);
-            if plan.scores.dropout > 0.0 {
-                head.drop_some(scores, &block, visible);
+            // The largest score so far, and the sum of all weights relative to it.
+            kept.fill(f32::NEG_INFINITY);
+            let mut sums = vec![0.0; block.len()];
+            for tile in head.tiles(&block) {
+                let of = [&block, &tile];
+                let scores = &mut scores[..block.len() * tile.len()];
+                let [k, v] = [key, value].map(|side| head.view(side, keys, tile.clone()));
+                head.scores(q, k, scores, of);
+                // SAFETY: rows of this block and head.
+                let rows = block
+                    .clone()
+                    .map(|i| unsafe { to.get(head.row(queries, i)) });
+                let later = tile.start > 0;
+                for (((scores, max), sum), output) in scores
+                    .chunks_exact_mut(tile.len())
+                    .zip(&mut *kept)
+                    .zip(&mut sums)
+                    .zip(rows)
+                {
+                    exponentiate(scores, max, sum, later.then_some(output), plan.scale);
+                }
+                if plan.scores.dropout > 0.0 {
+                    head.drop_some(scores, of);
+                }
+                let target = head.target(to, queries, block.clone());
+                gemm(
+                    target,
+                    View::rows(scores, [block.len(), tile.len()], tile.len()),
+                    v,
+                    later,
+                );
             }
-            let v = head.view(value, keys, 0..visible);
-            let target = head.target(to, queries, block.clone());
-            gemm(target, View::rows(scores, of, visible), v, false);
+            for ((row, kept), sum) in block.clone().zip(kept).zip(sums) {
+                // SAFETY: as above.
+                let output = unsafe { to.get(head.row(queries, row)) };
+                match keys {
+                    0 => output.fill(0.0),
+                    _ => scale_row(output, 1.0 / sum),
+                }
+                *kept += sum.ln();
+            }
         }
     });
     let [shape, ..] = inputs.each_ref().map(TensorMetadata::shape);
@@ -237,64 +279,54 @@ pub fn backward(
     let [query, key, value] = inputs.each_ref().map(values);
     let (output, kept, grad) = (values(&output), values(&kept), values(&grad));
     let (queries, keys, width) = (plan.queries, plan.keys, plan.width);
-    let mut of_query = room(plan.batch * queries * width);
-    let [mut of_key, mut of_value] = [(); 2].map(|()| vec![0.0; plan.batch * keys * width]);
+    let [mut of_query, mut of_key, mut of_value] =
+        [queries, keys, keys].map(|length| vec![0.0; plan.batch * length * width]);
     let [to_query, to_key, to_value] =
         [&mut of_query, &mut of_key, &mut of_value].map(|values| Parts::new(values));
     plan.each_head(|head| {
-        let length = plan.block().min(queries) * keys;
-        let (mut p, mut ds) = (room(length), room(length));
+        let [mut p, mut ds] = [(); 2].map(|()| room(plan.tile().iter().product()));
         for block in head.blocks() {
-            let visible = head.visible(&block);
-            let of = [block.len(), visible];
-            let (p, ds) = (&mut p[..of[0] * of[1]], &mut ds[..of[0] * of[1]]);
-            let q = head.view(query, queries, block.clone());
-            let [k, v] = [key, value].map(|side| head.view(side, keys, 0..visible));
-            let g = head.view(grad, queries, block.clone());
-
-            gemm(Target::rows(p, of), q, k.t(), false);
-            if head.masks() {
-                head.hide(p, &block, visible);
-            }
+            let [q, g] = [query, grad].map(|side| head.view(side, queries, block.clone()));
             let start = head.number * queries;
             let kept = &kept[start + block.start..start + block.end];
-            weights_again(p, kept, visible, plan.scale);
+            for tile in head.tiles(&block) {
+                let (of, shape) = ([&block, &tile], [block.len(), tile.len()]);
+                let [p, ds] = [&mut p, &mut ds].map(|room| &mut room[..shape[0] * shape[1]]);
+                let [k, v] = [key, value].map(|side| head.view(side, keys, tile.clone()));
+                head.scores(q, k, p, of);
+                for (row, kept) in p.chunks_exact_mut(tile.len()).zip(kept) {
+                    weights(row, *kept, keys, plan.scale);
+                }
 
-            let of_value = |weights: &[f32]| {
-                let target = head.target(to_value, keys, 0..visible);
-                gemm(target, View::rows(weights, of, visible).t(), g, true);
-            };
-            if plan.scores.dropout > 0.0 {
-                ds.copy_from_slice(p);
-                head.drop_some(ds, &block, visible);
-                of_value(ds);
-            } else {
-                of_value(p);
-            }
-            gemm(Target::rows(ds, of), g, v.t(), false);
-            if plan.scores.dropout > 0.0 {
-                head.drop_some(ds, &block, visible);
-            }
-            for (row, i) in block.clone().enumerate() {
-                let range = head.offset(queries, i)..head.offset(queries, i) + plan.head;
-                let row = row * visible..(row + 1) * visible;
-                // Where all keys are hidden the scores are constants.
-                let scale = if sees_nothing(kept[i - block.start]) {
-                    0.0
-                } else {
-                    plan.scale
+                let of_value = |weights: &[f32]| {
+                    let target = head.target(to_value, keys, tile.clone());
+                    gemm(target, View::rows(weights, shape, shape[1]).t(), g, true);
                 };
-                differentiate(
-                    &mut ds[row.clone()],
-                    &p[row],
-                    &grad[range.clone()],
-                    &output[range],
-                    scale,
-                );
+                if plan.scores.dropout > 0.0 {
+                    ds.copy_from_slice(p);
+                    head.drop_some(ds, of);
+                    of_value(ds);
+                } else {
+                    of_value(p);
+                }
+                gemm(Target::rows(ds, shape), g, v.t(), false);
+                if plan.scores.dropout > 0.0 {
+                    head.drop_some(ds, of);
+                }
+                let rows = ds
+                    .chunks_exact_mut(tile.len())
+                    .zip(p.chunks_exact(tile.len()));
+                for (((ds, p), kept), i) in rows.zip(kept).zip(block.clone()) {
+                    // Where all keys are hidden the scores are constants.
+                    let scale = if sees_nothing(*kept) { 0.0 } else { plan.scale };
+                    let row = head.row(queries, i);
+                    differentiate(ds, p, &grad[row.clone()], &output[row], scale);
+                }
+                let ds = View::rows(ds, shape, shape[1]);
+                let target = head.target(to_query, queries, block.clone());
+                gemm(target, ds, k, tile.start > 0);
+                gemm(head.target(to_key, keys, tile.clone()), ds.t(), q, true);
             }
-            let ds = View::rows(ds, of, visible);
-            gemm(head.target(to_query, queries, block.clone()), ds, k, false);
-            gemm(head.target(to_key, keys, 0..visible), ds.t(), q, true);
         }
     });
     let [of_queries, of_keys, _] = inputs.each_ref().map(TensorMetadata::shape);
@@ -305,23 +337,32 @@ pub fn backward(
     ]
 }
 
-/// Softmax of the rows of scaled scores, and the logarithm of each row's normaliser.
-#[pulp::with_simd(weights = Arch::new())]
+/// Scaled scores of a row become weights relative to its largest so far. Where that has grown, what was summed
+/// before becomes less, in `output` too (Milakov and Gimelshein 2018, section 3).
+#[pulp::with_simd(exponentiate = Arch::new())]
 #[inline(always)]
-fn weights_simd<'a, 'b, S: Simd>(
+fn exponentiate_simd<'a, 'b, 'c, 'd, S: Simd>(
     _: S,
     scores: &'a mut [f32],
-    kept: &'b mut [f32],
-    keys: usize,
+    largest: &'b mut f32,
+    sum: &'c mut f32,
+    output: Option<&'d mut [f32]>,
     scale: f32,
 ) {
-    for (row, kept) in scores.chunks_exact_mut(keys.max(1)).zip(kept) {
-        let max = lanes::max(row) * scale;
-        let sum = lanes::map_sum(row, |x| exp(x * scale - max));
-        let factor = 1.0 / sum;
-        row.iter_mut().for_each(|x| *x *= factor);
-        *kept = max + sum.ln();
+    let before = *largest;
+    let max = lanes::max(scores) * scale;
+    *largest = if before > max { before } else { max };
+    let of_before = exp(before - *largest);
+    *sum = *sum * of_before + lanes::map_sum(scores, |x| exp(x * scale - *largest));
+    for x in output.into_iter().flatten() {
+        *x *= of_before;
     }
+}
+
+#[pulp::with_simd(scale_row = Arch::new())]
+#[inline(always)]
+fn scale_row_simd<'a, S: Simd>(_: S, row: &'a mut [f32], factor: f32) {
+    row.iter_mut().for_each(|x| *x *= factor);
 }
 
 /// Whether all keys are hidden from a row, which averages over them.
@@ -330,33 +371,23 @@ fn sees_nothing(kept: f32) -> bool {
     kept < 0.5 * MASKED as f32
 }
 
-/// The same softmax from what was kept of it.
-#[pulp::with_simd(weights_again = Arch::new())]
+/// The weights of a row of scores, from the logarithm of its normaliser.
+#[pulp::with_simd(weights = Arch::new())]
 #[inline(always)]
-fn weights_again_simd<'a, 'b, S: Simd>(
-    _: S,
-    scores: &'a mut [f32],
-    kept: &'b [f32],
-    keys: usize,
-    scale: f32,
-) {
-    for (row, kept) in scores.chunks_exact_mut(keys.max(1)).zip(kept) {
-        match sees_nothing(*kept) {
-            true => row.fill(1.0 / keys as f32),
-            false => row.iter_mut().for_each(|x| *x = exp(*x * scale - kept)),
-        }
+fn weights_simd<'a, S: Simd>(_: S, scores: &'a mut [f32], kept: f32, keys: usize, scale: f32) {
+    match sees_nothing(kept) {
+        true => scores.fill(1.0 / keys as f32),
+        false => scores.iter_mut().for_each(|x| *x = exp(*x * scale - kept)),
     }
 }
 
+/// `first` is the key of the first weight.
 #[pulp::with_simd(drop_row = Arch::new())]
 #[inline(always)]
-fn drop_row_simd<'a, S: Simd>(_: S, row: &'a mut [f32], dropped: Dropped, kept: f32) {
+fn drop_row_simd<'a, S: Simd>(_: S, row: &'a mut [f32], dropped: Dropped, first: u32, kept: f32) {
     for (key, x) in row.iter_mut().enumerate() {
-        *x = if dropped.is(key as u32) {
-            0.0
-        } else {
-            *x * kept
-        };
+        let key = first.wrapping_add(key as u32);
+        *x = if dropped.is(key) { 0.0 } else { *x * kept };
     }
 }
 

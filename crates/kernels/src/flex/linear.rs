@@ -6,14 +6,14 @@ use pulp::{Arch, Simd};
 
 use super::activation::{self, apply, needs_input};
 use super::gemm::{Target, View, gemm};
-use super::parallel::{Blocks, Parts};
+use super::parallel::{Blocks, Parts, each};
 use super::tensor::{contiguous, room, tensor, values};
 use super::{Float, rows_and_width};
 use crate::Activation;
 
-/// Rows that are multiplied at a time: enough that packing the weight costs little beside the product, few
-/// enough that their results are still in cache when bias and activation come.
-const ROWS: usize = 384;
+/// Rows and columns of a product that are computed at a time. A narrow strip of the weight is packed once for
+/// many rows, and its results are still in cache when bias and activation come.
+const TILE: [usize; 2] = [1024, 192];
 /// Products and sums that are worth a second thread.
 const WORK: usize = 1 << 20;
 
@@ -49,17 +49,32 @@ impl Weight {
     }
 }
 
-/// Parts of a product `[rows, columns]` for the threads: blocks of rows, or of columns where rows are few.
+/// Columns, or rows, of the gradient of a weight that are computed at a time.
+const STRIP: usize = 384;
+
+/// How many threads a product is worth.
+fn threads(size: usize) -> usize {
+    match size < WORK {
+        true => 1,
+        false => rayon::current_num_threads().max(2),
+    }
+}
+
+/// Tiles of a product `[rows, columns]`.
 fn each_tile(
     [rows, columns]: [usize; 2],
     inner: usize,
     f: impl Fn(Range<usize>, Range<usize>) + Send + Sync,
 ) {
-    let blocks = Blocks::new(rows, 1, ROWS);
-    match blocks.count() > 1 || rows * columns * inner < WORK {
-        true => blocks.each(|_, block| f(block, 0..columns)),
-        false => Blocks::new(columns, 1, columns.div_ceil(2)).each(|_, block| f(0..rows, block)),
-    }
+    let across = Blocks::even(columns, columns.div_ceil(TILE[1]));
+    let threads = threads(rows * columns * inner).div_ceil(across.count().max(1));
+    let down = Blocks::even(rows, rows.div_ceil(TILE[0]).max(threads));
+    each(down.count() * across.count(), |tile| {
+        f(
+            down.get(tile % down.count()),
+            across.get(tile / down.count()),
+        );
+    });
 }
 
 /// The rows of a tile of `values`, as one slice where they lie side by side.
@@ -191,13 +206,20 @@ fn of_weight(x: &Float, grad: &Float, weight: &Weight) -> Float {
     let to = Parts::new(&mut output);
     let left = View::rows(values(left), [rows, height], height).t();
     let right = View::rows(values(right), [rows, width], width);
-    let blocks = if rows * height * width < WORK { 1 } else { 2 };
-    Blocks::new(height, 1, height.div_ceil(blocks)).each(|_, block| {
-        let shape = [block.len(), width];
-        // SAFETY: blocks do not overlap.
-        let target = unsafe { Target::new(to, block.start * width, shape, width) };
-        gemm(target, left.part(block), right, false);
-    });
+    let strips = |length: usize| {
+        let count = length.div_ceil(STRIP).max(threads(rows * height * width));
+        Blocks::even(length, count)
+    };
+    let multiply = |down: Range<usize>, across: Range<usize>| {
+        let shape = [down.len(), across.len()];
+        // SAFETY: strips do not overlap.
+        let target = unsafe { Target::new(to, down.start * width + across.start, shape, width) };
+        gemm(target, left.part(down), right.columns(across), false);
+    };
+    match height >= width {
+        true => strips(height).each(|_, strip| multiply(strip, 0..width)),
+        false => strips(width).each(|_, strip| multiply(0..height, strip)),
+    }
     let output = tensor(output, [height, width]);
     if weight.transposed {
         output.transpose(0, 1)

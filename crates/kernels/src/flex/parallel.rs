@@ -13,11 +13,15 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// Blocks of `rows` rows of `width`, each of about `elements` and of at least one row. An even number of
-    /// them of nearly equal size, where there are several: two threads end together.
+    /// Blocks of `rows` rows of `width`, each of about `elements` and of at least one row.
     pub fn new(rows: usize, width: usize, elements: usize) -> Self {
-        let wanted = (rows * width).div_ceil(elements.max(1));
-        let count = match wanted {
+        Self::even(rows, (rows * width).div_ceil(elements.max(1)))
+    }
+
+    /// About so many blocks of nearly equal size; an even number of them where there are several, so that two
+    /// threads end together.
+    pub fn even(rows: usize, count: usize) -> Self {
+        let count = match count {
             0 | 1 => 1,
             count => count.next_multiple_of(2),
         };
@@ -31,10 +35,13 @@ impl Blocks {
 
     /// Calls `f` with each block's number and rows, on all threads.
     pub fn each(&self, f: impl Fn(usize, Range<usize>) + Send + Sync) {
-        each(self.count(), |block| {
-            let start = block * self.size;
-            f(block, start..(start + self.size).min(self.rows));
-        });
+        each(self.count(), |block| f(block, self.get(block)));
+    }
+
+    /// The rows of a block.
+    pub fn get(&self, block: usize) -> Range<usize> {
+        let start = block * self.size;
+        start..(start + self.size).min(self.rows)
     }
 }
 
