@@ -135,7 +135,7 @@ fn quantile(values: &[f64], q: f64) -> f64 {
 /// Steps of one workload in this process and of its peer.
 fn measure(mut workload: Workload, start: u64, args: &Args) -> Result<Measured, Failure> {
     let mut peer = Peer::spawn("step.py")?;
-    peer.load(&workload.start)?;
+    peer.load(workload.start)?;
     let curve: Vec<f64> = (0..args.curve).map(|_| (workload.step)()).collect();
     let theirs = peer.step(args.curve)?.losses;
     let pairs = curve.iter().zip(&theirs);

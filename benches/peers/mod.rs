@@ -83,8 +83,8 @@ impl Peer {
         Ok(peer)
     }
 
-    /// Makes the peer ready to train from `start`.
-    pub fn load(&mut self, start: &Start) -> Result<(), Failure> {
+    /// Makes the peer ready to train from `start`, which then takes no more memory here.
+    pub fn load(&mut self, start: Start) -> Result<(), Failure> {
         let path = self.folder.path().join("start.safetensors");
         let mut views = Vec::new();
         for (name, data) in &start.tensors {
