@@ -1,9 +1,10 @@
 use burn::backend::Dispatch;
-use burn::tensor::{Bool, Distribution, Tensor};
+use burn::tensor::{Bool, Tensor};
 
+use crate::dropout::Dropout;
 use crate::fused::{Bools, Fused, Scores};
 use crate::route::is_fused;
-use crate::softmax;
+use crate::{dropout, softmax};
 
 /// What a masked score becomes: far below any real score, yet finite in every float type, so that a row
 /// with nothing to attend to averages over its keys and gives no NaN.
@@ -71,24 +72,11 @@ pub fn attention(
     let scores = Scores {
         heads,
         causal: options.causal,
-        dropout: options.dropout as f32,
-        seed: match options.dropout > 0.0 {
-            true => draw_seed(&query),
-            false => 0,
-        },
+        dropout: Dropout::draw(options.dropout, &query),
     };
     let [query, key, value] = [query, key, value].map(Tensor::into_dispatch);
     let hidden = Bools::new(options.hidden.map(Tensor::into_dispatch));
     Tensor::from_dispatch(Dispatch::attention(query, key, value, hidden, scores))
-}
-
-/// A seed from the random numbers of the tensor's device, so that they follow its own.
-fn draw_seed(tensor: &Tensor<3>) -> u64 {
-    let device = tensor.device().inner();
-    let words = Tensor::<1>::random([4], Distribution::Uniform(0.0, 65536.0), &device);
-    let words = words.into_data();
-    let words = words.iter::<f32>().map(|word| word as u64);
-    words.fold(0, |seed, word| seed << 16 | word)
 }
 
 /// [`attention`], composed.
@@ -120,12 +108,7 @@ pub fn composed(
         let future = Tensor::<2, Bool>::tril_mask([queries, keys], past, &scores.device());
         scores = scores.mask_fill(future.unsqueeze::<4>().expand(shape), MASKED);
     }
-    let mut weights = softmax::composed(scores);
-    if options.dropout > 0.0 {
-        let keep = 1.0 - options.dropout;
-        let kept = weights.random_like(Distribution::Bernoulli(keep));
-        weights = weights * kept * (1.0 / keep);
-    }
+    let weights = dropout::composed(softmax::composed(scores), options.dropout);
     weights
         .matmul(value)
         .swap_dims(1, 2)

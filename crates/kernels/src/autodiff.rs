@@ -8,6 +8,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
 
 use crate::Activation;
+use crate::dropout::Dropout;
 use crate::fused::{Bools, Floats, Fused, Norm, Passes, Scores};
 
 /// Declares a step of the tape: what it keeps, and the gradients of its inputs from that and the gradient of
@@ -86,6 +87,24 @@ step!(
         let [x, weight, _] = B::linear_backward(x, weight, kept, grad, activation, wanted);
         [x, weight]
     }
+);
+
+/// Input, weights, what the activation needs.
+type FeedForwardState<B> = (
+    FloatTensor<B>,
+    [FloatTensor<B>; 2],
+    Option<FloatTensor<B>>,
+    Activation,
+    Dropout,
+);
+
+step!(
+    FeedForward,
+    5,
+    FeedForwardState<B>,
+    |(x, weights, kept, activation, dropout), grad, wanted| B::feed_forward_backward(
+        x, weights, kept, grad, activation, dropout, wanted
+    )
 );
 
 step!(
@@ -167,6 +186,36 @@ impl<B: Passes, C: CheckpointStrategy> Fused for Autodiff<B, C> {
                 )
             }
             None => forward!(Linear.prepare::<C>([of_x, of_weight]), None),
+        }
+    }
+
+    fn feed_forward(
+        x: FloatTensor<Self>,
+        inner: FloatTensor<Self>,
+        inner_bias: FloatTensor<Self>,
+        outer: FloatTensor<Self>,
+        outer_bias: FloatTensor<Self>,
+        activation: Activation,
+        dropout: Dropout,
+    ) -> FloatTensor<Self> {
+        let [
+            (x, of_x),
+            (inner, of_inner),
+            (inner_bias, of_inner_bias),
+            (outer, of_outer),
+            (outer_bias, of_outer_bias),
+        ] = [x, inner, inner_bias, outer, outer_bias].map(FloatTensor::<Self>::into_parts);
+        let (weights, biases) = ([inner, outer], [inner_bias, outer_bias]);
+        let nodes = [of_x, of_inner, of_inner_bias, of_outer, of_outer_bias];
+        let forward = |x, weights, keep| {
+            B::feed_forward_forward(x, weights, biases, activation, dropout, keep)
+        };
+        match FeedForward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (output, kept) = forward(x.clone(), weights.clone(), true);
+                prep.finish((x, weights, kept, activation, dropout), output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(forward(x, weights, false).0),
         }
     }
 

@@ -11,6 +11,7 @@ use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
 use burn::backend::{Flex, TensorMetadata};
 
 use crate::Activation;
+use crate::dropout::Dropout;
 use crate::fused::{Bools, Floats, Fused, Norm, Passes, Scores};
 
 mod activation;
@@ -18,6 +19,7 @@ mod adamw;
 mod attention;
 mod cross_entropy;
 mod dropout;
+mod feed_forward;
 mod gemm;
 mod lanes;
 mod linear;
@@ -43,6 +45,19 @@ impl Fused for Flex {
         activation: Option<Activation>,
     ) -> Float {
         linear::forward(x, weight, bias.get(), activation, false).0
+    }
+
+    fn feed_forward(
+        x: Float,
+        inner: Float,
+        inner_bias: Float,
+        outer: Float,
+        outer_bias: Float,
+        activation: Activation,
+        dropout: Dropout,
+    ) -> Float {
+        let (weights, biases) = ([inner, outer], [inner_bias, outer_bias]);
+        feed_forward::forward(x, weights, biases, activation, dropout, false).0
     }
 
     fn normalize(x: Float, gamma: Float, beta: Floats<Self>, norm: Norm, epsilon: f32) -> Float {
@@ -96,6 +111,29 @@ impl Passes for Flex {
         wanted: [bool; 3],
     ) -> [Option<Float>; 3] {
         linear::backward(x, weight, kept, grad, activation, wanted)
+    }
+
+    fn feed_forward_forward(
+        x: Float,
+        weights: [Float; 2],
+        biases: [Float; 2],
+        activation: Activation,
+        dropout: Dropout,
+        keep: bool,
+    ) -> (Float, Option<Float>) {
+        feed_forward::forward(x, weights, biases, activation, dropout, keep)
+    }
+
+    fn feed_forward_backward(
+        x: Float,
+        weights: [Float; 2],
+        kept: Option<Float>,
+        grad: Float,
+        activation: Activation,
+        dropout: Dropout,
+        wanted: [bool; 5],
+    ) -> [Option<Float>; 5] {
+        feed_forward::backward(x, weights, kept, grad, activation, dropout, wanted)
     }
 
     fn normalize_forward(

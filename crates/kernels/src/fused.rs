@@ -4,6 +4,7 @@ use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
 use burn::backend::{Backend, ExtensionType, backend_extension};
 
 use crate::Activation;
+use crate::dropout::Dropout;
 
 /// Which statistics of a row normalise it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,9 +20,7 @@ pub enum Norm {
 pub struct Scores {
     pub heads: usize,
     pub causal: bool,
-    pub dropout: f32,
-    /// Decides, with dropout, which weights are dropped.
-    pub seed: u64,
+    pub dropout: Dropout,
 }
 
 /// A tensor of numbers that may be missing, as dispatch understands it.
@@ -76,6 +75,16 @@ pub trait Fused: Backend {
         activation: Option<Activation>,
     ) -> FloatTensor<Self>;
 
+    fn feed_forward(
+        x: FloatTensor<Self>,
+        inner: FloatTensor<Self>,
+        inner_bias: FloatTensor<Self>,
+        outer: FloatTensor<Self>,
+        outer_bias: FloatTensor<Self>,
+        activation: Activation,
+        dropout: Dropout,
+    ) -> FloatTensor<Self>;
+
     fn normalize(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -125,6 +134,26 @@ pub trait Passes: Backend {
         activation: Option<Activation>,
         wanted: [bool; 3],
     ) -> [Option<FloatTensor<Self>>; 3];
+
+    /// Keeps what the derivative of the activation is computed from, when `keep` asks for it.
+    fn feed_forward_forward(
+        x: FloatTensor<Self>,
+        weights: [FloatTensor<Self>; 2],
+        biases: [FloatTensor<Self>; 2],
+        activation: Activation,
+        dropout: Dropout,
+        keep: bool,
+    ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>);
+    /// Gradients of input, inner weight and bias, outer weight and bias, those that `wanted` asks for.
+    fn feed_forward_backward(
+        x: FloatTensor<Self>,
+        weights: [FloatTensor<Self>; 2],
+        kept: Option<FloatTensor<Self>>,
+        grad: FloatTensor<Self>,
+        activation: Activation,
+        dropout: Dropout,
+        wanted: [bool; 5],
+    ) -> [Option<FloatTensor<Self>>; 5];
 
     /// Keeps mean and reciprocal deviation of each row, `[rows, 2]`.
     fn normalize_forward(

@@ -7,7 +7,8 @@
 //! | operation | composed | flex, f32 |
 //! |---|---|---|
 //! | [`linear`] with bias and activation | everywhere | product and what follows on blocks of rows that stay in cache |
-//! | [`attention`] | everywhere | blocks of queries, nothing kept but one number a row |
+//! | [`feed_forward`] with activation and dropout | everywhere | keeps one tensor of the hidden width |
+//! | [`attention`] with masks and dropout | everywhere | tiles of queries and keys, nothing kept but one number a row |
 //! | [`layer_norm`], [`rms_norm`] | everywhere | one pass each way |
 //! | [`activate`] | everywhere | vectorised, in place on the way back |
 //! | [`softmax`] | everywhere | one pass each way |
@@ -23,6 +24,8 @@ mod allocator;
 mod attention;
 mod autodiff;
 mod cross_entropy;
+mod dropout;
+mod feed_forward;
 #[cfg(feature = "flex")]
 mod flex;
 mod fused;
@@ -37,6 +40,7 @@ pub use adamw::{AdamW, Moments, adamw};
 pub use allocator::{Allocator, keep_freed_memory};
 pub use attention::{Attention, attention};
 pub use cross_entropy::cross_entropy;
+pub use feed_forward::{Layer, feed_forward};
 pub use linear::linear;
 pub use norm::{layer_norm, rms_norm};
 pub use route::{Implementation, among_threads, implementation, threads};
@@ -48,6 +52,7 @@ pub mod composed {
     pub use crate::adamw::composed as adamw;
     pub use crate::attention::composed as attention;
     pub use crate::cross_entropy::composed as cross_entropy;
+    pub use crate::feed_forward::composed as feed_forward;
     pub use crate::linear::composed as linear;
     pub use crate::norm::{composed_layer_norm as layer_norm, composed_rms_norm as rms_norm};
     pub use crate::softmax::composed as softmax;

@@ -20,20 +20,25 @@ pub fn linear<const D: usize>(
     bias: Option<Tensor<1>>,
     activation: Option<Activation>,
 ) -> Tensor<D> {
-    let ([d_input, d_output], width) = (weight.dims(), x.dims()[D - 1]);
-    assert_eq!(
-        width, d_input,
-        "rows of {width} times a weight of {d_input} rows"
-    );
-    if let Some(bias) = &bias {
-        assert_eq!(bias.dims(), [d_output], "the bias of {d_output} outputs");
-    }
+    check(&x, &weight, bias.as_ref());
     if !is_fused(&x) {
         return composed(x, weight, bias, activation);
     }
     let bias = Floats::new(bias.map(Tensor::into_dispatch));
     let output = Dispatch::linear(x.into_dispatch(), weight.into_dispatch(), bias, activation);
     Tensor::from_dispatch(output)
+}
+
+/// Panics when the shapes do not fit.
+pub fn check<const D: usize>(x: &Tensor<D>, weight: &Tensor<2>, bias: Option<&Tensor<1>>) {
+    let ([d_input, d_output], width) = (weight.dims(), x.dims()[D - 1]);
+    assert_eq!(
+        width, d_input,
+        "rows of {width} times a weight of {d_input} rows"
+    );
+    if let Some(bias) = bias {
+        assert_eq!(bias.dims(), [d_output], "the bias of {d_output} outputs");
+    }
 }
 
 /// [`linear`], composed.

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 use crucible_kernels::{Attention, attention};
 use schemars::JsonSchema;
 
+use crate::dropout::chance;
 use crate::{AttentionMask, linear, project};
 
 /// Configuration of [`MultiHeadAttention`].
@@ -89,17 +90,9 @@ impl MultiHeadAttention {
             heads: self.heads,
             hidden: mask.and_then(AttentionMask::hidden),
             causal: mask.is_some_and(AttentionMask::is_causal),
-            dropout: self.dropout_chance(&query),
+            dropout: chance(&self.dropout, &query),
         };
         project(&self.output, attention(query, key, value, weighs))
-    }
-
-    /// As Burn's [`Dropout`] does: in training alone, and not in a part that is frozen.
-    fn dropout_chance(&self, x: &Tensor<3>) -> f64 {
-        match self.dropout.training.is_enabled() && x.is_autodiff() {
-            true => self.dropout.prob,
-            false => 0.0,
-        }
     }
 }
 

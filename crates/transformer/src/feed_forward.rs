@@ -2,9 +2,12 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
 use burn::tensor::{Device, Tensor};
+use crucible_kernels::feed_forward;
 use schemars::JsonSchema;
 
-use crate::{Activation, linear, project, project_and_activate};
+use crate::dropout::chance;
+use crate::linear::layer;
+use crate::{Activation, linear};
 
 /// Configuration of [`FeedForward`].
 #[derive(Config, Debug, JsonSchema)]
@@ -49,8 +52,9 @@ impl FeedForward {
     /// # Shapes
     /// - input and output: `[batch, length, d_model]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let hidden = project_and_activate(&self.inner, x, self.activation);
-        project(&self.outer, self.dropout.forward(hidden))
+        let dropout = chance(&self.dropout, &x);
+        let layers = [&self.inner, &self.outer].map(layer);
+        feed_forward(x, layers, self.activation, dropout)
     }
 }
 

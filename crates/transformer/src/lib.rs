@@ -20,6 +20,7 @@ mod attention;
 mod block;
 mod config_error;
 mod decoder;
+mod dropout;
 mod encoded;
 mod encoder;
 mod feed_forward;

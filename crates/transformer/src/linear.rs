@@ -1,7 +1,7 @@
 use burn::module::Param;
 use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, Tensor};
-use crucible_kernels::Activation;
+use crucible_kernels::{Activation, Layer};
 
 /// A linear layer as ViT initialises it (Dosovitskiy et al. 2021, as Vaswani et al. 2017 before): Xavier
 /// uniform weights, zero bias. Its scale follows the width, so that a narrow model starts as well as a
@@ -20,13 +20,21 @@ pub fn linear(d_input: usize, d_output: usize, device: &Device) -> Linear {
     }
 }
 
+/// The tensors of a linear layer.
+pub(crate) fn layer(linear: &Linear) -> Layer {
+    Layer {
+        weight: linear.weight.val(),
+        bias: linear.bias.as_ref().map(Param::val),
+    }
+}
+
 /// Applies a linear layer to the last axis.
 ///
 /// # Shapes
 /// - from `[..., d_input]` to `[..., d_output]`
-pub fn project<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
-    let bias = layer.bias.as_ref().map(Param::val);
-    crucible_kernels::linear(x, layer.weight.val(), bias, None)
+pub fn project<const D: usize>(linear: &Linear, x: Tensor<D>) -> Tensor<D> {
+    let Layer { weight, bias } = layer(linear);
+    crucible_kernels::linear(x, weight, bias, None)
 }
 
 /// Applies a linear layer to the last axis, and an activation to what it gives.
@@ -34,12 +42,12 @@ pub fn project<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
 /// # Shapes
 /// - from `[..., d_input]` to `[..., d_output]`
 pub fn project_and_activate<const D: usize>(
-    layer: &Linear,
+    linear: &Linear,
     x: Tensor<D>,
     activation: Activation,
 ) -> Tensor<D> {
-    let bias = layer.bias.as_ref().map(Param::val);
-    crucible_kernels::linear(x, layer.weight.val(), bias, Some(activation))
+    let Layer { weight, bias } = layer(linear);
+    crucible_kernels::linear(x, weight, bias, Some(activation))
 }
 
 /// How embeddings, learned positions and `[CLS]` tokens start: normal with deviation 0.02 (BERT, ViT).

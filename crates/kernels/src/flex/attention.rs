@@ -174,16 +174,11 @@ impl Head<'_> {
         }
     }
 
-    fn dropped(&self, query: usize) -> Dropped {
-        let row = (self.number * self.plan.queries + query) as u64;
-        Dropped::new(self.plan.scores.seed, row, self.plan.scores.dropout)
-    }
-
     /// Zeroes what is dropped and scales up the rest.
     fn drop_some(&self, weights: &mut [f32], [block, tile]: [&Range<usize>; 2]) {
-        let kept = 1.0 / (1.0 - self.plan.scores.dropout);
         for (row, query) in weights.chunks_exact_mut(tile.len()).zip(block.clone()) {
-            drop_row(row, self.dropped(query), tile.start as u32, kept);
+            let number = (self.number * self.plan.queries + query) as u64;
+            Dropped::new(self.plan.scores.dropout, number).apply(row, tile.start);
         }
     }
 }
@@ -235,7 +230,7 @@ pub fn forward(
                 {
                     exponentiate(scores, max, sum, later.then_some(output), plan.scale);
                 }
-                if plan.scores.dropout > 0.0 {
+                if plan.scores.dropout.acts() {
                     head.drop_some(scores, of);
                 }
                 let target = head.target(to, queries, block.clone());
@@ -302,7 +297,7 @@ pub fn backward(
                     let target = head.target(to_value, keys, tile.clone());
                     gemm(target, View::rows(weights, shape, shape[1]).t(), g, true);
                 };
-                if plan.scores.dropout > 0.0 {
+                if plan.scores.dropout.acts() {
                     ds.copy_from_slice(p);
                     head.drop_some(ds, of);
                     of_value(ds);
@@ -310,7 +305,7 @@ pub fn backward(
                     of_value(p);
                 }
                 gemm(Target::rows(ds, shape), g, v.t(), false);
-                if plan.scores.dropout > 0.0 {
+                if plan.scores.dropout.acts() {
                     head.drop_some(ds, of);
                 }
                 let rows = ds
@@ -378,16 +373,6 @@ fn weights_simd<'a, S: Simd>(_: S, scores: &'a mut [f32], kept: f32, keys: usize
     match sees_nothing(kept) {
         true => scores.fill(1.0 / keys as f32),
         false => scores.iter_mut().for_each(|x| *x = exp(*x * scale - kept)),
-    }
-}
-
-/// `first` is the key of the first weight.
-#[pulp::with_simd(drop_row = Arch::new())]
-#[inline(always)]
-fn drop_row_simd<'a, S: Simd>(_: S, row: &'a mut [f32], dropped: Dropped, first: u32, kept: f32) {
-    for (key, x) in row.iter_mut().enumerate() {
-        let key = first.wrapping_add(key as u32);
-        *x = if dropped.is(key) { 0.0 } else { *x * kept };
     }
 }
 

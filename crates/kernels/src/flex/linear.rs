@@ -14,7 +14,8 @@ use crate::Activation;
 /// Rows and columns of a product that are computed at a time. A narrow strip of the weight is packed once for
 /// many rows, and its results are still in cache when bias and activation come.
 const TILE: [usize; 2] = [1024, 192];
-/// Products and sums that are worth a second thread.
+/// Products and sums that are worth a second thread. How many threads there are must not matter: the bits of a
+/// product depend on the shape of its tiles.
 const WORK: usize = 1 << 20;
 
 /// A weight `[inner, width]` as it lies in memory, or transposed where its columns lie there one by one: tied
@@ -52,12 +53,9 @@ impl Weight {
 /// Columns, or rows, of the gradient of a weight that are computed at a time.
 const STRIP: usize = 384;
 
-/// How many threads a product is worth.
-fn threads(size: usize) -> usize {
-    match size < WORK {
-        true => 1,
-        false => rayon::current_num_threads().max(2),
-    }
+/// Parts that a product is cut into at least.
+fn least(size: usize) -> usize {
+    if size < WORK { 1 } else { 2 }
 }
 
 /// Tiles of a product `[rows, columns]`.
@@ -67,8 +65,8 @@ fn each_tile(
     f: impl Fn(Range<usize>, Range<usize>) + Send + Sync,
 ) {
     let across = Blocks::even(columns, columns.div_ceil(TILE[1]));
-    let threads = threads(rows * columns * inner).div_ceil(across.count().max(1));
-    let down = Blocks::even(rows, rows.div_ceil(TILE[0]).max(threads));
+    let least = least(rows * columns * inner).div_ceil(across.count().max(1));
+    let down = Blocks::even(rows, rows.div_ceil(TILE[0]).max(least));
     each(down.count() * across.count(), |tile| {
         f(
             down.get(tile % down.count()),
@@ -207,7 +205,7 @@ fn of_weight(x: &Float, grad: &Float, weight: &Weight) -> Float {
     let left = View::rows(values(left), [rows, height], height).t();
     let right = View::rows(values(right), [rows, width], width);
     let strips = |length: usize| {
-        let count = length.div_ceil(STRIP).max(threads(rows * height * width));
+        let count = length.div_ceil(STRIP).max(least(rows * height * width));
         Blocks::even(length, count)
     };
     let multiply = |down: Range<usize>, across: Range<usize>| {

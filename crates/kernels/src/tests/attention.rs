@@ -43,12 +43,12 @@ proptest! {
 
 /// One head with dropout, its seed given.
 fn with_dropout(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, seed: u64) -> Tensor<3> {
+    use crate::dropout::Dropout;
     use crate::fused::{Bools, Fused, Scores};
     let scores = Scores {
         heads: 1,
         causal: true,
-        dropout: 0.3,
-        seed,
+        dropout: Dropout { chance: 0.3, seed },
     };
     let [query, key, value] = [query, key, value].map(Tensor::into_dispatch);
     let output = burn::backend::Dispatch::attention(query, key, value, Bools::None, scores);

@@ -1,7 +1,10 @@
 //! Operations on rows.
 
 use super::*;
-use crate::{AdamW, activate, adamw, cross_entropy, layer_norm, linear, rms_norm, softmax};
+use crate::{
+    AdamW, Layer, activate, adamw, cross_entropy, feed_forward, layer_norm, linear, rms_norm,
+    softmax,
+};
 
 fn activation() -> impl Strategy<Value = Activation> {
     prop_oneof![
@@ -37,6 +40,33 @@ proptest! {
             assert_same!(run(linear), run(composed::linear), [x, weight, shift]);
         } else {
             assert_same!(run(linear), run(composed::linear), [x, weight]);
+        }
+    }
+
+    #[test]
+    fn feed_forwards(
+        rows in [0usize..4, 1usize..300], widths in [1usize..40, 1usize..40, 1usize..40], layout in layout(),
+        layouts in [layout(), layout()], kind in activation(), biased in any::<bool>(), seed in 0u64..1000,
+    ) {
+        let [inner, hidden, outer] = widths;
+        let x = Input::new([rows[0], rows[1], inner], layout, seed);
+        let first = Input::new([inner, hidden], layouts[0], seed + 1);
+        let second = Input::new([hidden, outer], layouts[1], seed + 2);
+        let [shift, last] = [(hidden, 3), (outer, 4)]
+            .map(|(width, i)| Input::new([width], Layout::Contiguous, seed + i));
+        let layers = || {
+            let layer = |weight: &Input<2>, bias: &Input<1>| Layer {
+                weight: weight.view(),
+                bias: biased.then(|| bias.view()),
+            };
+            [layer(&first, &shift), layer(&second, &last)]
+        };
+        let found = feed_forward(x.view(), layers(), kind, 0.0);
+        let expected = composed::feed_forward(x.view(), layers(), kind, 0.0);
+        if biased {
+            assert_same!(found, expected, [x, first, shift, second, last]);
+        } else {
+            assert_same!(found, expected, [x, first, second]);
         }
     }
 
@@ -232,4 +262,52 @@ proptest! {
         }
         prop_assert_eq!(tensor.into_data(), input(layouts[0], seed).into_data());
     }
+}
+
+/// With a unit matrix as second layer the output is the dropped hidden units themselves, from which the mask is
+/// read; the composed operation with that mask is the expectation.
+#[test]
+fn dropout_of_hidden_units_is_the_same_on_the_way_back() -> Result<(), TestCaseError> {
+    use crate::dropout::Dropout;
+    use crate::fused::Fused;
+    use burn::backend::Dispatch;
+    const WIDTH: usize = 90;
+    let shape = [3, 70, WIDTH];
+    let x = Input::new(shape, Layout::Contiguous, 1);
+    let [inner, outer] = [2, 3].map(|seed| Input::new([WIDTH; 2], Layout::Contiguous, seed));
+    let [shift, last] = [4, 5].map(|seed| Input::new([WIDTH], Layout::Contiguous, seed));
+    for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+        let run = |outer: Tensor<2>, last: Tensor<1>, seed| {
+            let [inner, outer] = [inner.view(), outer].map(Tensor::into_dispatch);
+            let [shift, last] = [shift.view(), last].map(Tensor::into_dispatch);
+            let (x, dropout) = (x.view().into_dispatch(), Dropout { chance: 0.3, seed });
+            let output = Dispatch::feed_forward(x, inner, shift, outer, last, activation, dropout);
+            Tensor::<3>::from_dispatch(output)
+        };
+        let hidden =
+            || composed::linear(x.view(), inner.view(), Some(shift.view()), Some(activation));
+        let unit = Tensor::eye(WIDTH, &device());
+        let dropped = |seed| {
+            let dropped = run(unit.clone(), Tensor::zeros([WIDTH], &device()), seed);
+            dropped
+                .inner()
+                .equal_elem(0.0)
+                .bool_and(hidden().inner().not_equal_elem(0.0))
+        };
+        let kept = hidden().mask_fill(Tensor::from_inner(dropped(5)), 0.0) / 0.7;
+        let expected = composed::linear(kept, outer.view(), Some(last.view()), None);
+        let found = run(outer.view(), last.view(), 5);
+        assert_same!(found, expected, [x, inner, shift, outer, last]);
+
+        let share = |mask: Tensor<3, Bool>| mask.float().mean().into_scalar::<f32>();
+        let active = share(hidden().inner().not_equal_elem(0.0));
+        // Standard deviation: below 0.005.
+        assert!((share(dropped(5)) / active - 0.3).abs() < 0.02);
+        let both = share(dropped(5).bool_and(dropped(6))) / active;
+        assert!(
+            (both - 0.09).abs() < 0.02,
+            "another seed drops others: {both}"
+        );
+    }
+    Ok(())
 }
