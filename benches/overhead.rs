@@ -22,12 +22,17 @@ use crucible_datasets::{
     open_vqa,
 };
 use crucible_downstream::{Vqa, VqaModel};
+use crucible_kernels::{Allocator, among_threads, keep_freed_memory};
 use crucible_training::optimizer::adamw;
 use crucible_training::{Recipe, Run, RunDir, RunRecord, TrainingConfig, fit};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 /// Steps of either that do not count.
 const WARMUP: usize = 5;
@@ -54,7 +59,7 @@ struct Bare {
 impl Bare {
     fn step(&mut self, batch: VqaBatch) {
         if let Some(model) = self.model.take() {
-            let output = TrainStep::step(&model, batch);
+            let output = among_threads(|| TrainStep::step(&model, batch));
             self.model = Some(self.optimizer.step(self.learning_rate, model, output.grads));
         }
     }
@@ -204,6 +209,7 @@ fn measure(steps: usize) -> Result<Vec<Pair>, Failure> {
 }
 
 fn main() -> Result<(), Failure> {
+    keep_freed_memory();
     let times = measure(Args::parse().steps as usize)?;
     let sorted = |value: fn(&Pair) -> f64| {
         let mut values: Vec<f64> = times.iter().map(value).collect();

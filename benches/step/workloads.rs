@@ -9,7 +9,7 @@ use burn_store::{ModuleSnapshot, bridge};
 use crucible_datasets::{ImageProcessor, Tokenizer, TrainLoader, VqaBatch, VqaCollate, open_vqa};
 use crucible_downstream::{Vqa, VqaConfig};
 use crucible_fusion::FusionConfig;
-use crucible_kernels::cross_entropy;
+use crucible_kernels::{among_threads, cross_entropy};
 use crucible_training::optimizer::{adamw, parameters};
 use crucible_training::{Recipe, TrainingConfig};
 use crucible_transformer::{
@@ -142,7 +142,7 @@ impl Workload {
         model: M,
         batch: Vec<(&str, TensorData)>,
         forward_flops: f64,
-        loss: impl Fn(&M) -> Tensor<1> + 'static,
+        loss: impl Fn(&M) -> Tensor<1> + Send + Sync + 'static,
     ) -> Result<Self, Failure> {
         let training = TrainingConfig::new(1, LEARNING_RATE);
         // With the names of enum variants, as the optimizer sees the paths.
@@ -171,8 +171,11 @@ impl Workload {
         let mut model = Some(model);
         let step = move || {
             let before = model.take().expect("every step puts the model back");
-            let loss = loss(&before);
-            let gradients = GradientsParams::from_grads(loss.backward(), &before);
+            let (before, loss, gradients) = among_threads(|| {
+                let loss = loss(&before);
+                let gradients = GradientsParams::from_grads(loss.backward(), &before);
+                (before, loss, gradients)
+            });
             model = Some(optimizer.step(LEARNING_RATE, before, gradients));
             loss.into_scalar::<f64>()
         };
