@@ -59,7 +59,7 @@ struct Bare {
 impl Bare {
     fn step(&mut self, batch: VqaBatch) {
         if let Some(model) = self.model.take() {
-            let output = among_threads(|| TrainStep::step(&model, batch));
+            let output = among_threads(&Device::flex(), || TrainStep::step(&model, batch));
             self.model = Some(self.optimizer.step(self.learning_rate, model, output.grads));
         }
     }

@@ -1,8 +1,8 @@
 //! Every command through the binary: what it prints, what it writes, what it leaves with.
 
 use crate::support::{
-    COLOURS, borrowed, crucible, picture, read_json, read_json_lines, small_training, small_vqa,
-    smoke_run,
+    COLOURS, borrowed, command, crucible, picture, read_json, read_json_lines, small_training,
+    small_vqa, smoke_run,
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -316,6 +316,33 @@ fn a_finished_run_is_never_overwritten() {
         "{output:#?}"
     );
     assert_eq!(fs::read(run.join("result.json")).unwrap(), before);
+}
+
+#[test]
+fn a_run_keeps_to_the_kernels_it_started_with() {
+    let run = smoke_run();
+    let record = read_json(run.join("run.json"));
+    let used = record["kernels"].as_str().unwrap();
+    let others = ["fused", "composed"].map(|kernels| (kernels, kernels == used));
+    assert_eq!(others.iter().filter(|(_, same)| *same).count(), 1, "{used}");
+    assert!(record["threads"].as_u64().unwrap() > 0);
+    let resume = |kernels| {
+        let train = ["train", "vqa", "--preset", "smoke", "--resume", "--out"];
+        let mut command = command(run, &[&train[..], &[run.to_str().unwrap()]].concat());
+        command.env("CRUCIBLE_KERNELS", kernels).output().unwrap()
+    };
+    for (kernels, same) in others {
+        let output = resume(kernels);
+        let said = String::from_utf8(output.stderr).unwrap();
+        let code = if same { 0 } else { 2 };
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        let difference = format!("kernels was {used:?}, now {kernels:?}");
+        assert_eq!(said.contains(&difference), !same, "{said}");
+    }
+    let output = resume("Composed");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("CRUCIBLE_KERNELS is `Composed`"), "{said}");
 }
 
 #[test]

@@ -171,7 +171,7 @@ impl Workload {
         let mut model = Some(model);
         let step = move || {
             let before = model.take().expect("every step puts the model back");
-            let (before, loss, gradients) = among_threads(|| {
+            let (before, loss, gradients) = among_threads(&Device::flex(), || {
                 let loss = loss(&before);
                 let gradients = GradientsParams::from_grads(loss.backward(), &before);
                 (before, loss, gradients)
@@ -384,7 +384,7 @@ fn vit(name: &'static str, batch: usize, device: &Device) -> Result<Workload, Fa
         flops,
         move |model| {
             let encoded = model.vit.forward(images.clone());
-            cross_entropy(project(&model.output, encoded.pooled), targets.clone())
+            cross_entropy(project(&model.output, encoded.pooled), targets.clone(), 0.0)
         },
     )
 }
@@ -442,7 +442,7 @@ fn bert(name: &'static str, device: &Device) -> Result<Workload, Failure> {
             let words = model.text.embeddings.word.weight.val().transpose();
             let bias = Some(model.bias.val());
             let logits = crucible_kernels::linear(model.norm.forward(hidden), words, bias, None);
-            cross_entropy(logits, targets.clone())
+            cross_entropy(logits, targets.clone(), 0.0)
         },
     )
 }

@@ -1,7 +1,5 @@
 //! The `crucible` command: arguments in, one call into the libraries, a result or an error out.
 
-#![forbid(unsafe_code)]
-
 mod arms;
 mod ask;
 mod backends;
@@ -68,6 +66,11 @@ enum Command {
 }
 
 fn run(Cli { command, json }: Cli) -> Result<ExitCode, Error> {
+    if let Err(value) = crucible_kernels::switch() {
+        return Err(Error::Usage(format!(
+            "CRUCIBLE_KERNELS is `{value}` in the environment; it can be `fused` or `composed`"
+        )));
+    }
     match command {
         Command::Recipes(args) => recipes::run(&args, json),
         Command::Config(args) => config::run(&args, json),

@@ -74,9 +74,11 @@ fn facts(record: &RunRecord, result: &RunResult) -> Vec<(String, String)> {
 
 /// Such as `fused, 2 threads`.
 fn kernels(record: &RunRecord) -> String {
-    let threads = record.threads;
-    let s = if threads == 1 { "" } else { "s" };
-    format!("{}, {threads} thread{s}", record.kernels)
+    match record.threads {
+        0 => record.kernels.clone(),
+        1 => format!("{}, 1 thread", record.kernels),
+        threads => format!("{}, {threads} threads", record.kernels),
+    }
 }
 
 /// Accuracy by answer type (yes/no, number, other), the types of the VQA datasets, when some answers

@@ -101,7 +101,7 @@ impl FusionEncoder {
         match &self.text_projection {
             Some(projection) => Encoded {
                 tokens: project(projection, text.tokens),
-                pooled: projection.forward(text.pooled),
+                pooled: project(projection, text.pooled),
                 mask: text.mask,
             },
             None => text,

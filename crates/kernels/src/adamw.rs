@@ -28,12 +28,20 @@ pub struct Moments<const D: usize> {
 ///
 /// # Shapes
 /// - tensor, gradient and moments: all the same
+///
+/// # Panics
+/// When they are not.
 pub fn adamw<const D: usize>(
     options: AdamW,
     tensor: Tensor<D>,
     grad: Tensor<D>,
     moments: Option<Moments<D>>,
 ) -> (Tensor<D>, Moments<D>) {
+    assert_eq!(grad.dims(), tensor.dims(), "the gradient of a tensor");
+    if let Some(Moments { first, second, .. }) = &moments {
+        let dims = [first.dims(), second.dims()];
+        assert_eq!(dims, [tensor.dims(); 2], "the moments of a tensor");
+    }
     #[cfg(feature = "flex")]
     if is_fused(&tensor) && is_fused(&grad) && !tensor.is_autodiff() {
         return crate::flex::adamw(options, tensor, grad, moments);

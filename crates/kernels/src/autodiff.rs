@@ -55,9 +55,9 @@ step!(Softmax, 1, FloatTensor<B>, |output, grad, _wanted| [Some(
 step!(
     CrossEntropy,
     1,
-    (FloatTensor<B>, IntTensor<B>, FloatTensor<B>),
-    |(logits, targets, kept), grad, _wanted| [Some(B::cross_entropy_backward(
-        logits, targets, kept, grad
+    (FloatTensor<B>, IntTensor<B>, FloatTensor<B>, f32),
+    |(logits, targets, kept, smoothing), grad, _wanted| [Some(B::cross_entropy_backward(
+        logits, targets, kept, grad, smoothing
     ))]
 );
 
@@ -258,11 +258,15 @@ impl<B: Passes, C: CheckpointStrategy> Fused for Autodiff<B, C> {
         }
     }
 
-    fn cross_entropy(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self> {
+    fn cross_entropy(
+        logits: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+        smoothing: f32,
+    ) -> FloatTensor<Self> {
         let (logits, node) = logits.into_parts();
-        let (output, kept) = B::cross_entropy_forward(logits.clone(), targets.clone());
+        let (output, kept) = B::cross_entropy_forward(logits.clone(), targets.clone(), smoothing);
         match CrossEntropy.prepare::<C>([node]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((logits, targets, kept), output),
+            OpsKind::Tracked(prep) => prep.finish((logits, targets, kept, smoothing), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }

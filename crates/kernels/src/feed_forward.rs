@@ -33,11 +33,11 @@ pub fn feed_forward<const D: usize>(
     activation: Activation,
     dropout: f64,
 ) -> Tensor<D> {
+    linear::check(&x, &inner.weight, inner.bias.as_ref());
+    linear::check(&inner.weight, &outer.weight, outer.bias.as_ref());
     if !is_fused(&x) {
         return composed(x, [inner, outer], activation, dropout);
     }
-    linear::check(&x, &inner.weight, inner.bias.as_ref());
-    linear::check(&inner.weight, &outer.weight, outer.bias.as_ref());
     let dropout = Dropout::draw(dropout, &x);
     let [(inner, inner_bias), (outer, outer_bias)] = [inner, outer].map(|layer| {
         let [_, d_output] = layer.weight.dims();

@@ -27,9 +27,11 @@ mod math;
 mod norm;
 mod parallel;
 mod softmax;
+mod squared_norm;
 mod tensor;
 
 pub use adamw::adamw;
+pub use squared_norm::squared_norm;
 
 type Float = FloatTensor<Flex>;
 
@@ -68,8 +70,8 @@ impl Fused for Flex {
         softmax::forward(x)
     }
 
-    fn cross_entropy(logits: Float, targets: IntTensor<Flex>) -> Float {
-        cross_entropy::forward(logits, targets).0
+    fn cross_entropy(logits: Float, targets: IntTensor<Flex>, smoothing: f32) -> Float {
+        cross_entropy::forward(logits, targets, smoothing).0
     }
 
     fn attention(
@@ -164,8 +166,12 @@ impl Passes for Flex {
         softmax::backward(output, grad)
     }
 
-    fn cross_entropy_forward(logits: Float, targets: IntTensor<Flex>) -> (Float, Float) {
-        cross_entropy::forward(logits, targets)
+    fn cross_entropy_forward(
+        logits: Float,
+        targets: IntTensor<Flex>,
+        smoothing: f32,
+    ) -> (Float, Float) {
+        cross_entropy::forward(logits, targets, smoothing)
     }
 
     fn cross_entropy_backward(
@@ -173,8 +179,9 @@ impl Passes for Flex {
         targets: IntTensor<Flex>,
         kept: Float,
         grad: Float,
+        smoothing: f32,
     ) -> Float {
-        cross_entropy::backward(logits, targets, kept, grad)
+        cross_entropy::backward(logits, targets, kept, grad, smoothing)
     }
 
     fn attention_forward(

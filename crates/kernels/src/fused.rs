@@ -95,7 +95,11 @@ pub trait Fused: Backend {
 
     fn softmax(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    fn cross_entropy(logits: FloatTensor<Self>, targets: IntTensor<Self>) -> FloatTensor<Self>;
+    fn cross_entropy(
+        logits: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+        smoothing: f32,
+    ) -> FloatTensor<Self>;
 
     fn attention(
         query: FloatTensor<Self>,
@@ -108,7 +112,8 @@ pub trait Fused: Backend {
 
 /// Forward and backward of each operation on plain tensors: what [`Fused`] is made of on autodiff backends.
 ///
-/// A forward pass returns its output and what its backward pass needs beside the inputs. Backward passes own the gradient they are given and may write into it.
+/// A forward pass returns its output and what its backward pass needs beside the inputs. Backward passes own the
+/// gradient they are given and may write into it.
 pub trait Passes: Backend {
     fn activate_forward(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
     fn activate_backward(
@@ -179,12 +184,14 @@ pub trait Passes: Backend {
     fn cross_entropy_forward(
         logits: FloatTensor<Self>,
         targets: IntTensor<Self>,
+        smoothing: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
     fn cross_entropy_backward(
         logits: FloatTensor<Self>,
         targets: IntTensor<Self>,
         kept: FloatTensor<Self>,
         grad: FloatTensor<Self>,
+        smoothing: f32,
     ) -> FloatTensor<Self>;
 
     /// Keeps the logarithm of each row's normaliser, `[batch, heads, queries]`.

@@ -8,12 +8,13 @@
 //! |---|---|---|
 //! | [`linear`] with bias and activation | everywhere | product and what follows on blocks of rows that stay in cache |
 //! | [`feed_forward`] with activation and dropout | everywhere | keeps one tensor of the hidden width |
-//! | [`attention`] with masks and dropout | everywhere | tiles of queries and keys, nothing kept but one number a row |
+//! | [`attention`] with masks and dropout | everywhere | tiles of queries and keys; of the scores nothing is kept but one number a row |
 //! | [`layer_norm`], [`rms_norm`] | everywhere | one pass each way |
 //! | [`activate`] | everywhere | vectorised, in place on the way back |
 //! | [`softmax`] | everywhere | one pass each way |
 //! | [`cross_entropy`] | everywhere | one pass each way |
-//! | [`adamw`] | everywhere | one pass, in place |
+//! | [`adamw`] | everywhere | one pass over a tensor, in place |
+//! | [`squared_norm`] | everywhere | one pass, added in the same order each time |
 //!
 //! `CRUCIBLE_KERNELS=composed` in the environment switches the backends' own code off.
 
@@ -33,6 +34,7 @@ mod linear;
 mod norm;
 mod route;
 mod softmax;
+mod squared_norm;
 
 pub use activation::{Activation, activate};
 pub use adamw::{AdamW, Moments, adamw};
@@ -43,8 +45,9 @@ pub use cross_entropy::cross_entropy;
 pub use feed_forward::{Layer, feed_forward};
 pub use linear::linear;
 pub use norm::{layer_norm, rms_norm};
-pub use route::{Implementation, among_threads, implementation, threads};
+pub use route::{Implementation, among_threads, implementation, switch, threads};
 pub use softmax::softmax;
+pub use squared_norm::squared_norm;
 
 /// The operations composed from those of Burn, whatever the backend.
 pub mod composed {
@@ -56,6 +59,7 @@ pub mod composed {
     pub use crate::linear::composed as linear;
     pub use crate::norm::{composed_layer_norm as layer_norm, composed_rms_norm as rms_norm};
     pub use crate::softmax::composed as softmax;
+    pub use crate::squared_norm::composed as squared_norm;
 }
 
 #[cfg(test)]

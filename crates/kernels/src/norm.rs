@@ -10,12 +10,16 @@ use crate::route::is_fused;
 /// # Shapes
 /// - `x` and output: `[..., width]`
 /// - `gamma`, `beta`: `[width]`
+///
+/// # Panics
+/// When the shapes do not fit.
 pub fn layer_norm<const D: usize>(
     x: Tensor<D>,
     gamma: Tensor<1>,
     beta: Option<Tensor<1>>,
     epsilon: f64,
 ) -> Tensor<D> {
+    check(&x, &gamma, beta.as_ref());
     match is_fused(&x) {
         true => fused(x, gamma, beta, Norm::Layer, epsilon),
         false => composed_layer_norm(x, gamma, beta, epsilon),
@@ -27,10 +31,22 @@ pub fn layer_norm<const D: usize>(
 /// # Shapes
 /// - `x` and output: `[..., width]`
 /// - `gamma`: `[width]`
+///
+/// # Panics
+/// When the shapes do not fit.
 pub fn rms_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, epsilon: f64) -> Tensor<D> {
+    check(&x, &gamma, None);
     match is_fused(&x) {
         true => fused(x, gamma, None, Norm::RootMeanSquare, epsilon),
         false => composed_rms_norm(x, gamma, epsilon),
+    }
+}
+
+fn check<const D: usize>(x: &Tensor<D>, gamma: &Tensor<1>, beta: Option<&Tensor<1>>) {
+    let width = x.dims()[D - 1];
+    assert_eq!(gamma.dims(), [width], "a scale for rows of {width}");
+    if let Some(beta) = beta {
+        assert_eq!(beta.dims(), [width], "a shift for rows of {width}");
     }
 }
 
@@ -41,11 +57,6 @@ fn fused<const D: usize>(
     norm: Norm,
     epsilon: f64,
 ) -> Tensor<D> {
-    let width = x.dims()[D - 1];
-    assert_eq!(gamma.dims(), [width], "a scale for rows of {width}");
-    if let Some(beta) = &beta {
-        assert_eq!(beta.dims(), [width], "a shift for rows of {width}");
-    }
     let beta = Floats::new(beta.map(Tensor::into_dispatch));
     let gamma = gamma.into_dispatch();
     let output = Dispatch::normalize(x.into_dispatch(), gamma, beta, norm, epsilon as f32);

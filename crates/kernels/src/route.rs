@@ -22,13 +22,23 @@ impl Implementation {
     }
 }
 
-/// What runs on a device: `CRUCIBLE_KERNELS=composed` switches own code off for the whole process.
+/// What `CRUCIBLE_KERNELS` says, which is for the whole process: `fused`, as without it, or `composed`.
+///
+/// # Errors
+/// The value, when it is another one; all then runs as if it had not been set.
+pub fn switch() -> Result<Implementation, String> {
+    static SWITCH: OnceLock<Result<Implementation, String>> = OnceLock::new();
+    let read = || match std::env::var("CRUCIBLE_KERNELS").ok().as_deref() {
+        None | Some("fused") => Ok(Implementation::Fused),
+        Some("composed") => Ok(Implementation::Composed),
+        Some(other) => Err(other.into()),
+    };
+    SWITCH.get_or_init(read).clone()
+}
+
+/// What runs on a device, by itself and by the [`switch`].
 pub fn implementation(device: &Device) -> Implementation {
-    static SWITCHED_OFF: OnceLock<bool> = OnceLock::new();
-    let off = SWITCHED_OFF.get_or_init(|| {
-        std::env::var_os("CRUCIBLE_KERNELS").is_some_and(|value| value == "composed")
-    });
-    match !off && has_own_code(device.clone().inner().as_dispatch()) {
+    match has_own_code(device) && switch() != Ok(Implementation::Composed) {
         true => Implementation::Fused,
         false => Implementation::Composed,
     }
@@ -42,13 +52,17 @@ pub fn threads() -> usize {
     return std::thread::available_parallelism().map_or(1, usize::from);
 }
 
-/// Runs `work` on one of the threads that share operations: it takes part in each of them, where another thread
-/// would hand them over and wait. `work` must not wait for a thread that computes.
-pub fn among_threads<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+/// Runs `work`, which computes on `device`, on one of the threads that share its operations, where they share them:
+/// it takes part in each of them, where another thread would hand them over and wait.
+///
+/// `work` must not wait for a thread that computes: that one may be waiting for it.
+pub fn among_threads<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
     #[cfg(feature = "flex")]
-    return rayon::scope(|_| work());
-    #[cfg(not(feature = "flex"))]
-    return work();
+    if has_own_code(device) {
+        return rayon::scope(|_| work());
+    }
+    let _ = device;
+    work()
 }
 
 /// Whether an operation on `tensor` has own code.
@@ -56,8 +70,8 @@ pub(crate) fn is_fused<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && implementation(&tensor.device()) == Implementation::Fused
 }
 
-fn has_own_code(device: &DispatchDevice) -> bool {
-    match device {
+fn has_own_code(device: &Device) -> bool {
+    match device.clone().inner().as_dispatch() {
         #[cfg(feature = "flex")]
         DispatchDevice::Flex(_) => true,
         #[allow(unreachable_patterns)] // when flex is the only backend

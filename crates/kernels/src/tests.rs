@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use crate::{Activation, Attention, Implementation, composed, implementation};
 
 mod attention;
+mod network;
 mod rows;
 
 const TOLERANCE: f32 = 1e-5;
@@ -77,7 +78,8 @@ impl<const D: usize> Input<D> {
     }
 }
 
-/// Largest difference relative to the largest entry, or to 1, the size of the inputs; infinite for different shapes or what is not a number.
+/// Largest difference relative to the largest entry, or to 1, the size of the inputs; infinite for different shapes
+/// or what is not a number.
 fn difference<const D: usize>(found: Tensor<D>, expected: Tensor<D>) -> f32 {
     if found.dims() != expected.dims() {
         return f32::INFINITY;
@@ -95,27 +97,54 @@ fn difference<const D: usize>(found: Tensor<D>, expected: Tensor<D>) -> f32 {
     distance / scale
 }
 
-/// Asserts that two tensors computed from the same inputs are the same, and their gradients as well. The
-/// gradient that comes from above differs from element to element.
+/// How the gradient of an output comes from above.
+#[derive(Clone, Copy, Debug)]
+enum Above {
+    /// Row after row, another one for each element.
+    Contiguous,
+    /// The same, by columns.
+    Swapped,
+    /// One number, spread over all.
+    Expanded,
+}
+
+impl Above {
+    const ALL: [Self; 3] = [Self::Contiguous, Self::Swapped, Self::Expanded];
+
+    fn loss<const D: usize>(self, output: Tensor<D>) -> Tensor<1> {
+        match self {
+            Self::Contiguous => (output.clone() * values(output.dims(), 99)).sum(),
+            Self::Swapped => {
+                let turned = output.swap_dims(0, D - 1);
+                (turned.clone() * values(turned.dims(), 99)).sum()
+            }
+            Self::Expanded => output.sum(),
+        }
+    }
+}
+
+/// Asserts that two ways to compute a tensor from the same inputs give the same, and the same gradients.
 macro_rules! assert_same {
-    ($found:expr, $expected:expr, [$($input:expr),* $(,)?]) => {{
-        let (found, expected) = ($found, $expected);
-        prop_assert_eq!(found.dims(), expected.dims());
-        let off = difference(found.clone().inner(), expected.clone().inner());
-        prop_assert!(off <= TOLERANCE, "output is off by {}", off);
-        // Burn leaves some empty tensors off the tape.
-        prop_assume!(expected.is_tracked() && found.is_tracked());
-        let above = values(found.dims(), 99);
-        let found = (found * above.clone()).sum().backward();
-        let expected = (expected * above).sum().backward();
-        let mut number = 0;
-        $({
-            number += 1;
-            let [found, expected] = [&found, &expected].map(|gradients| $input.leaf.grad(gradients).unwrap());
-            let off = difference(found, expected);
-            prop_assert!(off <= TOLERANCE, "gradient {} is off by {}", number, off);
-        })*
-    }};
+    ($found:expr, $expected:expr, [$($input:expr),* $(,)?]) => {
+        for above in Above::ALL {
+            let (found, expected) = ($found, $expected);
+            prop_assert_eq!(found.dims(), expected.dims());
+            let off = difference(found.clone().inner(), expected.clone().inner());
+            prop_assert!(off <= TOLERANCE, "output is off by {}", off);
+            // Burn leaves some empty tensors off the tape.
+            prop_assert!(found.is_tracked() || !expected.is_tracked(), "off the tape");
+            prop_assume!(expected.is_tracked());
+            let found = above.loss(found).backward();
+            let expected = above.loss(expected).backward();
+            let mut number = 0;
+            $({
+                number += 1;
+                let [found, expected] = [&found, &expected].map(|gradients| $input.leaf.grad(gradients).unwrap());
+                let off = difference(found, expected);
+                prop_assert!(off <= TOLERANCE, "gradient {} is off by {}, from {:?}", number, off, above);
+            })*
+        }
+    };
 }
 use assert_same;
 

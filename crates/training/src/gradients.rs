@@ -2,7 +2,8 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
+use crucible_kernels::squared_norm;
 
 /// The L2 norm of all gradients together, as one vector.
 pub fn global_norm<M: Module>(model: &M, grads: &GradientsParams) -> f64 {
@@ -86,8 +87,7 @@ struct SquaredNorm<'a> {
 impl ModuleVisitor for SquaredNorm<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(grad) = self.grads.get::<D>(param.id) {
-            // Squares of half-precision gradients overflow.
-            let squares = grad.cast(DType::F32).square().sum();
+            let squares = squared_norm(grad);
             self.sum = Some(match self.sum.take() {
                 Some(sum) => sum + squares,
                 None => squares,

@@ -24,7 +24,6 @@
 //! | [`progress`] | the bar on a terminal, lines elsewhere |
 //! | [`signals`] | Ctrl-C saves and leaves |
 
-#![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod checkpoint;

@@ -1,7 +1,7 @@
 //! Where the time of a training goes.
 
 use crate::tell;
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -47,9 +47,9 @@ pub fn backward(loss: &Tensor<1>) -> Gradients {
 }
 
 /// [`crucible_kernels::among_threads`], whose backward passes count as those of this thread.
-pub(crate) fn among_threads<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn among_threads<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
     let wait = WAIT.get();
-    let (result, backward) = crucible_kernels::among_threads(move || {
+    let (result, backward) = crucible_kernels::among_threads(device, move || {
         WAIT.set(wait);
         (work(), BACKWARD.take())
     });
@@ -113,7 +113,7 @@ mod tests {
     fn backward_passes_of_another_thread_count_here() {
         let mut profile = Profile::new(false);
         let clock = Instant::now();
-        among_threads(|| BACKWARD.set(Duration::from_micros(1)));
+        among_threads(&Device::flex(), || BACKWARD.set(Duration::from_micros(1)));
         profile.add_compute(clock);
         let spent = profile.spent[Part::Backward as usize];
         assert_eq!(spent, Duration::from_micros(1));

@@ -4,7 +4,7 @@ use crate::run_dir::Lock;
 use crate::{Error, RunDir, TrainingConfig, checkpoint, run_dir};
 use burn::tensor::Device;
 use burn::train::Interrupter;
-use crucible_kernels::{implementation, threads};
+use crucible_kernels::{Implementation, implementation, threads};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,10 +26,10 @@ pub struct RunRecord {
     pub backend: String,
     /// The device of that backend, in words.
     pub device: String,
-    /// Whether its operations are `fused` or `composed`; empty in records older than the question.
-    #[serde(default)]
+    /// Whether its operations are `fused` or `composed`, as all were before records said so.
+    #[serde(default = "composed")]
     pub kernels: String,
-    /// Threads that operations on the CPU share.
+    /// Threads that operations on the CPU shared when it started; 0 in records older than the question.
     #[serde(default)]
     pub threads: usize,
     /// Data set given with `--data`; empty when the configuration names it.
@@ -81,16 +81,13 @@ impl RunRecord {
             ("recipe", &self.recipe, &other.recipe),
             ("backend", &self.backend, &other.backend),
             ("data", &self.data, &other.data),
+            ("kernels", &self.kernels, &other.kernels),
         ];
         let mut lines: Vec<String> = top
             .into_iter()
             .filter(|(_, mine, theirs)| mine != theirs)
             .map(|(name, mine, theirs)| format!("{name} was {mine:?}, now {theirs:?}"))
             .collect();
-        if !self.kernels.is_empty() && self.kernels != other.kernels {
-            let (mine, theirs) = (&self.kernels, &other.kernels);
-            lines.push(format!("kernels were {mine:?}, now {theirs:?}"));
-        }
         if self.seed != other.seed {
             lines.push(format!("seed was {}, now {}", self.seed, other.seed));
         }
@@ -111,6 +108,10 @@ impl RunRecord {
         }
         lines
     }
+}
+
+fn composed() -> String {
+    Implementation::Composed.name().into()
 }
 
 fn with_gradients(device: &Device, config: &TrainingConfig) -> Device {

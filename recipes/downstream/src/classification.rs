@@ -10,16 +10,16 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use crucible_datasets::{
     AugmentConfig, ImageBatch, ImageCollate, ImageConfig, ImageProcessor, LoaderConfig, open_images,
 };
+use crucible_kernels::cross_entropy;
 use crucible_training::{
     ClassificationOutput, Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, config,
 };
-use crucible_transformer::linear;
+use crucible_transformer::{linear, project};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -74,15 +74,12 @@ impl Classifier {
     /// # Shapes
     /// - output: logits `[images, classes]`
     fn logits(&self, images: Tensor<4>) -> Tensor<2> {
-        self.head.forward(self.backbone.forward(images).pooled)
+        project(&self.head, self.backbone.forward(images).pooled)
     }
 
     fn classify(&self, batch: ImageBatch, smoothing: f32) -> ClassificationOutput {
         let logits = self.logits(batch.images);
-        let loss = CrossEntropyLossConfig::new()
-            .with_smoothing((smoothing > 0.0).then_some(smoothing))
-            .init(&logits.device())
-            .forward(logits.clone(), batch.labels.clone());
+        let loss = cross_entropy(logits.clone(), batch.labels.clone(), smoothing);
         ClassificationOutput {
             loss,
             logits,

@@ -3,7 +3,7 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
-use crucible_transformer::{BlockConfig, linear};
+use crucible_transformer::{BlockConfig, linear, project};
 use schemars::JsonSchema;
 
 use crate::Modalities;
@@ -41,12 +41,10 @@ impl GatedSum {
     /// - output: `[pairs, d_model]`
     pub fn forward(&self, modalities: Modalities) -> Tensor<2> {
         let (image, text) = modalities.pooled_pairs();
-        let gate = sigmoid(
-            self.gate
-                .forward(Tensor::cat(vec![image.clone(), text.clone()], 1)),
-        );
-        let image = self.image.forward(image).tanh();
-        let text = self.text.forward(text).tanh();
+        let both = Tensor::cat(vec![image.clone(), text.clone()], 1);
+        let gate = sigmoid(project(&self.gate, both));
+        let image = project(&self.image, image).tanh();
+        let text = project(&self.text, text).tanh();
         (image - text.clone()) * gate + text
     }
 }

@@ -4,7 +4,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use crucible_transformer::{
     AttentionMask, BlockConfig, CrossBlock, CrossBlockConfig, EncoderConfig, LayerNorm, Pooling,
-    linear,
+    linear, project,
 };
 use schemars::JsonSchema;
 
@@ -91,7 +91,7 @@ impl CoAttention {
             self.pooling.forward(values, tokens.padding.as_ref())
         };
         let pooled = vec![pool(image, &self.image_norm), pool(text, &self.text_norm)];
-        self.projection.forward(Tensor::cat(pooled, 1))
+        project(&self.projection, Tensor::cat(pooled, 1))
     }
 }
 

@@ -1,10 +1,10 @@
-use burn::backend::{Flex, TensorMetadata};
+use burn::backend::Flex;
 use burn::tensor::Tensor;
 use pulp::{Arch, Simd};
 
 use super::Float;
 use super::parallel::{Blocks, Parts};
-use super::tensor::{contiguous, owned, tensor, values};
+use super::tensor::{contiguous, owned, primitive, tensor, values};
 use crate::{AdamW, Moments};
 
 /// Elements that one thread takes at a time.
@@ -37,11 +37,6 @@ pub fn adamw<const D: usize>(
     (Tensor::from_primitive::<Flex>(tensor), moments)
 }
 
-fn primitive<const D: usize>(tensor: Tensor<D>) -> Float {
-    let primitive = tensor.try_into_primitive::<Flex>();
-    primitive.expect("the operation is routed to flex for tensors of flex")
-}
-
 fn zeros<const D: usize>(like: &Tensor<D>) -> Float {
     tensor(vec![0.0; like.shape().num_elements()], like.shape())
 }
@@ -70,7 +65,6 @@ fn step(
         let [grad, first, second] = parts.map(|parts| unsafe { parts.get(block.clone()) });
         update(grad, first, second, &old[block], coefficients);
     });
-    debug_assert_eq!(grad.shape(), tensor.shape());
     [grad, first, second]
 }
 

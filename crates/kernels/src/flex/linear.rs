@@ -7,7 +7,7 @@ use pulp::{Arch, Simd};
 use super::activation::{self, apply, needs_input};
 use super::gemm::{Target, View, gemm};
 use super::parallel::{Blocks, Parts, each};
-use super::tensor::{contiguous, room, tensor, values};
+use super::tensor::{Room, contiguous, tensor, values};
 use super::{Float, rows_and_width};
 use crate::Activation;
 
@@ -114,9 +114,9 @@ pub fn forward(
     shape[last] = width;
 
     let needs_input = activation.is_some_and(needs_input) && keep;
-    let mut output = room(rows * width);
-    let mut kept = room(if needs_input { rows * width } else { 0 });
-    let (to, keep_to) = (Parts::new(&mut output), Parts::new(&mut kept));
+    let mut output = Room::new(rows * width);
+    let mut kept = Room::new(if needs_input { rows * width } else { 0 });
+    let (to, keep_to) = (output.parts(), kept.parts());
     let (a, bias) = (values(&x), bias.as_ref().map(values));
     let (a, b) = (View::rows(a, [rows, inner], inner), weight.view());
     each_tile([rows, width], inner, |rows, columns| {
@@ -144,9 +144,11 @@ pub fn forward(
         // SAFETY: as above, and the product is done.
         unsafe { each_slice(to, width, &rows, &columns, finish) };
     });
-    let output = tensor(output, shape.clone());
+    // SAFETY: the tiles cover all of it.
+    let output = unsafe { output.filled(shape.clone()) };
     let kept = match activation {
-        Some(_) if needs_input => Some(tensor(kept, shape)),
+        // SAFETY: as above.
+        Some(_) if needs_input => Some(unsafe { kept.filled(shape) }),
         Some(_) if keep => Some(output.clone()),
         _ => None,
     };
@@ -178,8 +180,8 @@ pub fn backward(
 /// `grad weight^T`.
 fn of_x(grad: &Float, weight: &Weight, rows: usize, shape: Shape) -> Float {
     let (inner, width) = (weight.inner, weight.width);
-    let mut output = room(rows * inner);
-    let to = Parts::new(&mut output);
+    let mut output = Room::new(rows * inner);
+    let to = output.parts();
     let (a, b) = (
         View::rows(values(grad), [rows, width], width),
         weight.view().t(),
@@ -190,7 +192,8 @@ fn of_x(grad: &Float, weight: &Weight, rows: usize, shape: Shape) -> Float {
         let target = unsafe { Target::new(to, rows.start * inner + columns.start, shape, inner) };
         gemm(target, a.part(rows), b.columns(columns), false);
     });
-    tensor(output, shape)
+    // SAFETY: the tiles cover all of it.
+    unsafe { output.filled(shape) }
 }
 
 /// `x^T grad`, laid out as the weight is.
@@ -200,8 +203,8 @@ fn of_weight(x: &Float, grad: &Float, weight: &Weight) -> Float {
         false => (x, grad),
     };
     let ((rows, height), (_, width)) = (rows_and_width(left), rows_and_width(right));
-    let mut output = room(height * width);
-    let to = Parts::new(&mut output);
+    let mut output = Room::new(height * width);
+    let to = output.parts();
     let left = View::rows(values(left), [rows, height], height).t();
     let right = View::rows(values(right), [rows, width], width);
     let strips = |length: usize| {
@@ -218,7 +221,8 @@ fn of_weight(x: &Float, grad: &Float, weight: &Weight) -> Float {
         true => strips(height).each(|_, strip| multiply(strip, 0..width)),
         false => strips(width).each(|_, strip| multiply(0..height, strip)),
     }
-    let output = tensor(output, [height, width]);
+    // SAFETY: the strips cover all of it.
+    let output = unsafe { output.filled([height, width]) };
     if weight.transposed {
         output.transpose(0, 1)
     } else {

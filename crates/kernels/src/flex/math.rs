@@ -34,7 +34,7 @@ pub fn exp(x: f32) -> f32 {
     if x > HIGHEST { f32::INFINITY } else { result }
 }
 
-/// The standard normal distribution at `x`: its cumulative probability, within 1e-7, and its density.
+/// The standard normal distribution at `x`: its cumulative probability, within 2.5e-7, and its density.
 ///
 /// Abramowitz and Stegun 1964, 7.1.26, whose exponential is that of the density.
 #[inline(always)]

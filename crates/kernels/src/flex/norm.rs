@@ -3,7 +3,7 @@ use pulp::{Arch, Simd};
 
 use super::linear::add_rows;
 use super::parallel::{Blocks, Parts};
-use super::tensor::{contiguous, owned, room, tensor, values};
+use super::tensor::{Room, contiguous, owned, tensor, values};
 use super::{Float, lanes, rows_and_width};
 use crate::fused::Norm;
 
@@ -21,8 +21,8 @@ pub fn forward(
     let (gamma, beta) = (contiguous(gamma), beta.map(contiguous));
     let (rows, width) = rows_and_width(&x);
     let x = contiguous(x);
-    let (mut output, mut kept) = (room(rows * width), room(2 * rows));
-    let (to, keep_to) = (Parts::new(&mut output), Parts::new(&mut kept));
+    let (mut output, mut kept) = (Room::new(rows * width), vec![0.0; 2 * rows]);
+    let (to, keep_to) = (output.parts(), Parts::new(&mut kept));
     let (x_values, gamma, beta) = (values(&x), values(&gamma), beta.as_ref().map(values));
     Blocks::new(rows, width, BLOCK).each(|_, block| {
         let elements = block.start * width..block.end * width;
@@ -40,7 +40,9 @@ pub fn forward(
             epsilon,
         );
     });
-    (tensor(output, x.shape()), tensor(kept, [rows, 2]))
+    // SAFETY: the blocks cover all of it.
+    let output = unsafe { output.filled(x.shape()) };
+    (output, tensor(kept, [rows, 2]))
 }
 
 /// Gradients of input, scale and shift.
@@ -124,7 +126,6 @@ fn differentiate_simd<'a, 'b, 'c, 'd, 'e, S: Simd>(
     if width == 0 {
         return;
     }
-    sums.fill(0.0);
     let (of_gamma, of_beta) = sums.split_at_mut(width);
     let rows = grad.chunks_exact_mut(width).zip(x.chunks_exact(width));
     for ((grad, x), kept) in rows.zip(kept.chunks_exact(2)) {

@@ -70,9 +70,18 @@ unsafe impl Sync for Parts<'_> {}
 
 impl<'a> Parts<'a> {
     pub fn new(slice: &'a mut [f32]) -> Self {
+        // SAFETY: borrowed for `'a`.
+        unsafe { Self::of(slice.as_mut_ptr(), slice.len()) }
+    }
+
+    /// Elements that are not initialised must be written before they are read.
+    ///
+    /// # Safety
+    /// For `'a`, nothing else reads or writes these elements.
+    pub unsafe fn of(start: *mut f32, length: usize) -> Self {
         Self {
-            start: slice.as_mut_ptr(),
-            length: slice.len(),
+            start,
+            length,
             slice: PhantomData,
         }
     }

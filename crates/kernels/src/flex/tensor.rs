@@ -1,9 +1,18 @@
 //! Tensors of flex as slices and back.
 
-use burn::backend::TensorMetadata;
-use burn::tensor::{Shape, TensorData};
+use std::mem::{ManuallyDrop, MaybeUninit};
+
+use burn::backend::{Flex, TensorMetadata};
+use burn::tensor::{Shape, Tensor, TensorData};
 
 use super::Float;
+use super::parallel::Parts;
+
+/// What stands behind a tensor of flex that is not on a tape.
+pub fn primitive<const D: usize>(tensor: Tensor<D>) -> Float {
+    let primitive = tensor.try_into_primitive::<Flex>();
+    primitive.expect("the operation is routed to flex for tensors of flex")
+}
 
 /// The same values, row after row.
 pub fn contiguous(tensor: Float) -> Float {
@@ -31,19 +40,38 @@ pub fn owned(tensor: Float) -> Float {
         false => {
             let shape = tensor.shape();
             let rows = contiguous(tensor);
-            self::tensor(values(&rows).to_vec(), shape)
+            match rows.is_unique() {
+                true => rows,
+                false => self::tensor(values(&rows).to_vec(), shape),
+            }
         }
     }
 }
 
-/// Room for a result that is written in full before it is read.
-pub fn room(length: usize) -> Vec<f32> {
-    let mut values = Vec::with_capacity(length);
-    // SAFETY: as large as its capacity, and any bits are an `f32`. Its callers write every element before one
-    // is read.
-    #[allow(clippy::uninit_vec)]
-    unsafe {
-        values.set_len(length);
+/// Room for a result, which is not filled before the result is written.
+pub struct Room(Vec<MaybeUninit<f32>>);
+
+impl Room {
+    pub fn new(length: usize) -> Self {
+        let mut elements = Vec::with_capacity(length);
+        // SAFETY: as many as there is capacity for, and they may be uninitialised.
+        unsafe { elements.set_len(length) };
+        Self(elements)
     }
-    values
+
+    /// To be written by several threads.
+    pub fn parts(&mut self) -> Parts<'_> {
+        // SAFETY: borrowed for as long as the parts live.
+        unsafe { Parts::of(self.0.as_mut_ptr().cast(), self.0.len()) }
+    }
+
+    /// # Safety
+    /// Every element has been written.
+    pub unsafe fn filled(self, shape: impl Into<Shape>) -> Float {
+        let mut elements = ManuallyDrop::new(self.0);
+        let (length, capacity) = (elements.len(), elements.capacity());
+        // SAFETY: the parts of a vector that is not dropped, whose elements are numbers by now.
+        let values = unsafe { Vec::from_raw_parts(elements.as_mut_ptr().cast(), length, capacity) };
+        tensor(values, shape)
+    }
 }

@@ -54,6 +54,37 @@ fn one_step_matches_a_hand_computation() {
     near(bias, &[5.0 - 0.1, 6.0 + 0.1]);
 }
 
+/// Burn's own, step by step, with weight decay on all it has.
+#[test]
+fn later_steps_are_those_of_burns_adamw() {
+    let _turn = alone();
+    let device = Device::flex();
+    let mut config = config(10);
+    (config.weight_decay, config.beta_2, config.epsilon) = (0.3, 0.95, 1e-6);
+    let burns = burn::optim::AdamWConfig::new()
+        .with_beta_1(config.beta_1 as f32)
+        .with_beta_2(config.beta_2 as f32)
+        .with_epsilon(config.epsilon as f32)
+        .with_weight_decay(config.weight_decay as f32);
+    let start = linear(&device.clone().autodiff());
+    let mut ours = (start.clone(), adamw(&config, &start, &device));
+    let mut theirs = (start, burns.init());
+    for step in 1..=4 {
+        let scale = if step == 2 { -3.0 } else { step as f32 };
+        let weight = [[0.1, -0.2], [10.0, 0.01]].map(|row| row.map(|g: f32| g * scale));
+        let next = |(model, mut optimizer): (Linear, ModuleOptimizer)| {
+            let grads = grads(&model, weight, [0.0; 2]);
+            (optimizer.step(0.1, model, grads), optimizer)
+        };
+        (ours, theirs) = (next(ours), next(theirs));
+        let [found, expected] =
+            [&ours, &theirs].map(|(model, _)| model.weight.val().inner().into_data());
+        let pairs = found.iter::<f32>().zip(expected.iter::<f32>());
+        let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(off < 1e-5, "step {step} is off by {off}");
+    }
+}
+
 /// The first step of AdamW moves by the learning rate, whatever the gradient.
 #[test]
 fn lower_layers_take_smaller_steps() {

@@ -19,17 +19,21 @@ pub(super) fn train<M: LearnerModel>(
     devices: &[Device],
     batches: Vec<Batch<M>>,
 ) -> Result<Vec<Output<M>>, Error> {
-    let [main, _, ..] = devices else {
+    let [main, others @ ..] = devices else {
+        return Err(Error::Usage("there is no device to train on".into()));
+    };
+    if others.is_empty() {
+        let apart = has_running_statistics(&learner.model());
         let outputs = batches.into_iter().map(|batch| {
             let model = learner.model();
             // Burn keeps new running statistics for the thread that computed them.
-            match has_running_statistics(&model) {
+            match apart {
                 true => TrainStep::step(&model, batch),
-                false => profile::among_threads(move || TrainStep::step(&model, batch)),
+                false => profile::among_threads(main, move || TrainStep::step(&model, batch)),
             }
         });
         return Ok(outputs.collect());
-    };
+    }
     let outputs: Vec<_> = thread::scope(|scope| {
         let work = |(device, batch)| {
             let model = learner.model();

@@ -108,7 +108,7 @@ impl VqaModel {
     pub fn answer(&self, batch: VqaBatch) -> ClassificationOutput {
         let (targets, ids) = (batch.answers.clone(), batch.ids.clone());
         let logits = self.logits(batch);
-        let loss = cross_entropy(logits.clone(), targets.clone());
+        let loss = cross_entropy(logits.clone(), targets.clone(), 0.0);
         ClassificationOutput {
             loss,
             logits,
