@@ -3,11 +3,13 @@
 //! ```text
 //! pip install torch==2.9.0 safetensors numpy      # the peer's Python is $CRUCIBLE_PYTHON, or python3
 //! cargo bench --profile dev --bench step          # the profile of every build: compiles nothing twice
-//! cargo bench --profile dev --bench step -- vit bert --steps 30 --processes 5 --json
+//! cargo bench --profile dev --bench step -- --growth   # and from 128 to 4,096 tokens, from 1 to 512 samples
+//! cargo bench --profile dev --bench step -- vit bert --steps 30 --processes 1 --json
 //! ```
 //!
 //! Both start from the same weights and see the same batch. Before a time counts, the losses of the first
-//! step must agree to 1e-5, and those of the steps before the first that counts, twenty of them, to 1e-3.
+//! step must agree to 1e-5, and those of the steps before the first that counts, twenty of them, to 1e-3. All models
+//! take half an hour on two cores.
 //! Groups of our steps and of theirs alternate, so that both have the same weather. Yet PyTorch's threads wait
 //! for each other in busy loops, and on a machine with other work they wait many times as long as they compute:
 //! there, set `OMP_WAIT_POLICY=PASSIVE`, which costs little elsewhere.
@@ -16,9 +18,13 @@
 //! forward pass's operations, over what the machine could have done in that time by the multiply-adds measured
 //! in the same process. Memory is the peak of a process beyond what it held when it had loaded its libraries.
 
+#[path = "step/flops.rs"]
+mod flops;
 #[path = "step/peak.rs"]
 mod peak;
 mod peers;
+#[path = "step/towers.rs"]
+mod towers;
 #[path = "step/workloads.rs"]
 mod workloads;
 
@@ -42,6 +48,8 @@ const THREADS: usize = 2;
 /// Largest relative difference of the losses of the first step, and of those before the first that counts.
 const FIRST: f64 = 1e-5;
 const CURVE: f64 = 1e-3;
+/// Steps before the first that counts, where the curve has been compared already.
+const WARM_UP: u32 = 5;
 const LEARNING_RATE: f64 = 1e-4;
 const SEED: u64 = 0;
 
@@ -50,17 +58,21 @@ const SEED: u64 = 0;
 struct Args {
     /// Workloads, by name; all models when none is named
     names: Vec<String>,
+    /// Also how time and memory grow with tokens and batch
+    #[arg(long)]
+    growth: bool,
     /// Measured steps of each process on either side
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..))]
     steps: u32,
-    /// Steps before the first that counts, whose losses are compared
+    /// Steps before the first that counts, whose losses are compared; in later processes of a workload no more than
+    /// five
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     curve: u32,
     /// Steps before the other side has its turn
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     group: u32,
     /// How often each workload is measured, by processes of its own
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     processes: u32,
     /// Print the result as JSON
     #[arg(long)]
@@ -190,12 +202,12 @@ fn alone(args: &Args) -> Result<Measured, Failure> {
 }
 
 /// The same in a process of its own.
-fn apart(name: &str, args: &Args) -> Result<Measured, Failure> {
+fn apart(name: &str, args: &Args, curve: u32) -> Result<Measured, Failure> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["--bench", "--alone", name]);
     for (option, value) in [
         ("--steps", args.steps),
-        ("--curve", args.curve),
+        ("--curve", curve),
         ("--group", args.group),
     ] {
         command.arg(option).arg(value.to_string());
@@ -281,6 +293,7 @@ fn run(args: &Args) -> Result<bool, Failure> {
                 true => models.iter().any(|model| model.name == *name),
                 false => args.names.contains(name),
             };
+            let wanted = wanted || args.growth && growth.iter().any(|known| known.name == *name);
             if !wanted {
                 continue;
             }
@@ -288,7 +301,12 @@ fn run(args: &Args) -> Result<bool, Failure> {
                 "{name} ({about}), process {process} of {} ...",
                 args.processes
             );
-            let measured = apart(name, args)?;
+            let curve = if process == 1 {
+                args.curve
+            } else {
+                args.curve.min(WARM_UP)
+            };
+            let measured = apart(name, args, curve)?;
             match rows.iter_mut().find(|row| row.name == *name) {
                 Some(row) => row.join(measured),
                 None => rows.push(measured),

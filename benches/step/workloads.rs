@@ -1,25 +1,22 @@
 //! The models of the benchmark, each with its batch.
 
 use burn::data::dataloader::DataLoader;
-use burn::module::{Initializer, Module, Param};
-use burn::nn::Linear;
+use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_store::{ModuleSnapshot, bridge};
 use crucible_datasets::{ImageProcessor, Tokenizer, TrainLoader, VqaBatch, VqaCollate, open_vqa};
 use crucible_downstream::{Vqa, VqaConfig};
 use crucible_fusion::FusionConfig;
-use crucible_kernels::{among_threads, cross_entropy};
+use crucible_kernels::among_threads;
 use crucible_training::optimizer::{adamw, parameters};
 use crucible_training::{Recipe, TrainingConfig};
-use crucible_transformer::{
-    Activation, EncoderConfig, LayerNorm, NormPlacement, Pooling, TextEncoder, TextEncoderConfig,
-    linear, project, project_and_activate,
-};
-use crucible_vision::{Vit, VitConfig};
+use crucible_transformer::{EncoderConfig, Pooling};
 use serde_json::json;
 
+use crate::flops::{attention, dense, stack, vision};
 use crate::peers::{Failure, Start};
+use crate::towers::{bert, vit};
 use crate::{LEARNING_RATE, SEED, THREADS};
 
 /// A model and its batch, ready to be trained here, and described for the peer.
@@ -136,7 +133,7 @@ fn tokens(
 
 impl Workload {
     /// `batch` are the tensors that `loss` reads, for the peer.
-    fn new<M: Module + 'static>(
+    pub fn new<M: Module + 'static>(
         name: &'static str,
         config: serde_json::Value,
         model: M,
@@ -190,41 +187,6 @@ impl Workload {
             step: Box::new(step),
         })
     }
-}
-
-/// Multiplications and additions of a linear layer on so many rows.
-fn dense(rows: usize, input: usize, output: usize) -> f64 {
-    2.0 * rows as f64 * input as f64 * output as f64
-}
-
-/// Those of attention of `queries` positions to `keys`, projections included.
-fn attention(batch: usize, queries: usize, keys: usize, width: usize) -> f64 {
-    2.0 * dense(batch * queries, width, width)
-        + 2.0 * dense(batch * keys, width, width)
-        + 4.0 * (batch * queries * keys * width) as f64
-}
-
-/// Those of a stack of blocks.
-fn stack(config: &EncoderConfig, batch: usize, length: usize) -> f64 {
-    let (width, hidden) = (config.d_model, config.d_ff);
-    let feed_forward = 2.0 * dense(batch * length, width, hidden);
-    config.layers as f64 * (attention(batch, length, length, width) + feed_forward)
-}
-
-/// Those of a ViT.
-fn vision(config: &VitConfig, batch: usize) -> f64 {
-    let (mut side, mut channels) = (config.image_size / config.stem_cell, config.channels);
-    channels *= config.stem_cell.pow(2);
-    let mut flops = 0.0;
-    for &width in &config.stem {
-        side /= 2;
-        flops += dense(batch * side * side, 9 * channels, width);
-        channels = width;
-    }
-    let patches = (config.image_size / config.patch_size).pow(2);
-    let cell = side * side / patches;
-    flops += dense(batch * patches, cell * channels, config.encoder.d_model);
-    flops + stack(&config.encoder, batch, config.tokens())
 }
 
 /// A step of the recipe `vqa` on a batch.
@@ -335,7 +297,7 @@ fn fusion(
 
 /// Noise, the same each time: images that look alike have gradients that cancel but for rounding, and AdamW
 /// makes whole steps of those.
-fn pixels(shape: [usize; 4], device: &Device) -> Tensor<4> {
+pub fn pixels(shape: [usize; 4], device: &Device) -> Tensor<4> {
     let pixel = |i: u64| {
         let hash = (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let hash = (hash ^ (hash >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -348,101 +310,10 @@ fn pixels(shape: [usize; 4], device: &Device) -> Tensor<4> {
 }
 
 /// Numbers below `limit` without an order.
-fn numbers<const D: usize>(shape: [usize; D], limit: usize, device: &Device) -> Tensor<D, Int> {
+pub fn numbers<const D: usize>(shape: [usize; D], limit: usize, device: &Device) -> Tensor<D, Int> {
     let numbers = (0..shape.iter().product()).map(|i: usize| (i * 7919 % limit) as i32);
     Tensor::from_data(
         TensorData::new(numbers.collect::<Vec<i32>>(), shape),
         device,
-    )
-}
-
-/// A ViT with a linear classifier.
-#[derive(Module, Debug)]
-struct VitModel {
-    vit: Vit,
-    output: Linear,
-}
-
-/// ViT-Ti/16 on images of 224 pixels and 1000 classes.
-fn vit(name: &'static str, batch: usize, device: &Device) -> Result<Workload, Failure> {
-    const CLASSES: usize = 1000;
-    let config = VitConfig::tiny();
-    let width = config.encoder.d_model;
-    let model = VitModel {
-        vit: config.init(device),
-        output: linear(width, CLASSES, device),
-    };
-    let flops = vision(&config, batch) + dense(batch, width, CLASSES);
-    let images = pixels([batch, 3, config.image_size, config.image_size], device);
-    let targets = numbers([batch], CLASSES, device);
-    let tensors = vec![("images", images.to_data()), ("targets", targets.to_data())];
-    Workload::new(
-        name,
-        json!({ "vit": config }),
-        model,
-        tensors,
-        flops,
-        move |model| {
-            let encoded = model.vit.forward(images.clone());
-            cross_entropy(project(&model.output, encoded.pooled), targets.clone(), 0.0)
-        },
-    )
-}
-
-/// BERT with the head that predicts masked words, whose weight is that of the word embeddings.
-#[derive(Module, Debug)]
-struct MaskedLanguageModel {
-    text: TextEncoder,
-    hidden: Linear,
-    norm: LayerNorm,
-    bias: Param<Tensor<1>>,
-}
-
-/// BERT-base (Devlin et al. 2019) on 8 sequences of 128 tokens, of which every seventh is to be predicted.
-fn bert(name: &'static str, device: &Device) -> Result<Workload, Failure> {
-    const VOCABULARY: usize = 30_522;
-    const SHAPE: [usize; 2] = [8, 128];
-    let encoder = EncoderConfig::new(768, 12, 3072, 12)
-        .with_norm(NormPlacement::Post)
-        .with_norm_epsilon(1e-12);
-    let config = TextEncoderConfig::new(VOCABULARY, 512, encoder);
-    let (width, epsilon) = (config.encoder.d_model, config.encoder.norm_epsilon);
-    let model = MaskedLanguageModel {
-        text: config.init(device),
-        hidden: linear(width, width, device),
-        norm: LayerNorm::new(width, epsilon, device),
-        bias: Initializer::Zeros.init([VOCABULARY], device),
-    };
-    let rows = SHAPE[0] * SHAPE[1];
-    let masked = rows.div_ceil(7);
-    let flops = stack(&config.encoder, SHAPE[0], SHAPE[1])
-        + dense(masked, width, width)
-        + dense(masked, width, VOCABULARY);
-    let tokens = numbers(SHAPE, VOCABULARY, device);
-    let positions = Tensor::<1, Int>::arange_step(0..rows as i64, 7, device);
-    let targets = numbers([masked], VOCABULARY, device);
-    let tensors = vec![
-        ("tokens", tokens.to_data()),
-        ("positions", positions.to_data()),
-        ("targets", targets.to_data()),
-    ];
-    Workload::new(
-        name,
-        json!({ "bert": config }),
-        model,
-        tensors,
-        flops,
-        move |model| {
-            let encoded = model.text.forward(tokens.clone(), None, None);
-            let rows = encoded
-                .tokens
-                .reshape([rows, width])
-                .select(0, positions.clone());
-            let hidden = project_and_activate(&model.hidden, rows, Activation::Gelu);
-            let words = model.text.embeddings.word.weight.val().transpose();
-            let bias = Some(model.bias.val());
-            let logits = crucible_kernels::linear(model.norm.forward(hidden), words, bias, None);
-            cross_entropy(logits, targets.clone(), 0.0)
-        },
     )
 }
