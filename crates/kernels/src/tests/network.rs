@@ -7,7 +7,7 @@ use crate::{
 
 /// Loss and gradients of one pass through all operations, with sizes that take several blocks of each.
 fn pass(device: &Device) -> Vec<Tensor<1>> {
-    const SHAPE: [usize; 3] = [2, 700, 96];
+    const SHAPE: [usize; 3] = [2, 650, 342];
     let width = SHAPE[2];
     let leaf = |shape, seed| {
         let data = values::<2>(shape, seed).into_data();
@@ -17,8 +17,8 @@ fn pass(device: &Device) -> Vec<Tensor<1>> {
     let leaves = [
         leaf([SHAPE[0] * SHAPE[1], width], 1),
         leaf([width, width], 2),
-        leaf([width, 3 * width], 3),
-        leaf([3 * width, width], 4),
+        leaf([width, 2 * width], 3),
+        leaf([2 * width, width], 4),
         leaf([1, width], 5),
     ];
     let [x, square, inner, outer, row] = leaves.clone();
