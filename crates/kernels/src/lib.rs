@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | [`linear`] with bias and activation | everywhere | product and what follows on blocks of rows that stay in cache |
 //! | [`feed_forward`] with activation and dropout | everywhere | keeps one tensor of the hidden width |
-//! | [`attention`] with masks and dropout | everywhere | tiles of queries and keys; of the scores nothing is kept but one number a row |
+//! | [`attention`] with masks and dropout | everywhere | in tiles; of the scores one number a row is kept |
 //! | [`layer_norm`], [`rms_norm`] | everywhere | one pass each way |
 //! | [`activate`] | everywhere | vectorised, in place on the way back |
 //! | [`softmax`] | everywhere | one pass each way |

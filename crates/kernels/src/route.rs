@@ -1,4 +1,6 @@
 use std::sync::OnceLock;
+#[cfg(feature = "flex")]
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, Tensor};
@@ -53,16 +55,31 @@ pub fn threads() -> usize {
 }
 
 /// Runs `work`, which computes on `device`, on one of the threads that share its operations, where they share them:
-/// it takes part in each of them, where another thread would hand them over and wait.
+/// it takes part in each of them, where another thread would hand them over and wait. Always on the same one, which
+/// gets back what it freed: an allocator keeps memory for the thread that had it.
 ///
 /// `work` must not wait for a thread that computes: that one may be waiting for it.
 pub fn among_threads<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
     #[cfg(feature = "flex")]
     if has_own_code(device) {
-        return rayon::scope(|_| work());
+        let (work, result) = (Mutex::new(Some(work)), Mutex::new(None));
+        rayon::broadcast(|thread| {
+            let mine = (thread.index() == 0).then(|| lock(&work).take()).flatten();
+            if let Some(work) = mine {
+                let done = work();
+                *lock(&result) = Some(done);
+            }
+        });
+        let done = lock(&result).take();
+        return done.expect("there is a first thread");
     }
     let _ = device;
     work()
+}
+
+#[cfg(feature = "flex")]
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether an operation on `tensor` has own code.

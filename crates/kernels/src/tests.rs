@@ -106,10 +106,12 @@ enum Above {
     Swapped,
     /// One number, spread over all.
     Expanded,
+    /// The last part of a larger one.
+    Part,
 }
 
 impl Above {
-    const ALL: [Self; 3] = [Self::Contiguous, Self::Swapped, Self::Expanded];
+    const ALL: [Self; 4] = [Self::Contiguous, Self::Swapped, Self::Expanded, Self::Part];
 
     fn loss<const D: usize>(self, output: Tensor<D>) -> Tensor<1> {
         match self {
@@ -119,6 +121,12 @@ impl Above {
                 (turned.clone() * values(turned.dims(), 99)).sum()
             }
             Self::Expanded => output.sum(),
+            // Burn leaves empty tensors out.
+            Self::Part if output.shape().num_elements() == 0 => output.sum(),
+            Self::Part => {
+                let both = Tensor::cat(vec![values(output.dims(), 98), output], 0);
+                (both.clone() * values(both.dims(), 99)).sum()
+            }
         }
     }
 }

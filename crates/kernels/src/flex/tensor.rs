@@ -32,19 +32,20 @@ pub fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> Float {
 /// The same values where nobody else sees them, so that they can be written to: without a copy when this
 /// is the last handle on them.
 pub fn owned(tensor: Float) -> Float {
-    let length = tensor.shape().num_elements();
-    let whole = tensor.layout().contiguous_offsets() == Some((0, length))
-        && tensor.bytes().len() == size_of::<f32>() * length;
-    match whole && tensor.is_unique() {
-        true => tensor,
-        false => {
-            let shape = tensor.shape();
-            let rows = contiguous(tensor);
-            match rows.is_unique() {
-                true => rows,
-                false => self::tensor(values(&rows).to_vec(), shape),
-            }
-        }
+    let alone = |tensor: &Float| {
+        let length = tensor.shape().num_elements();
+        // Not a part of a larger one, which would be written to as well.
+        let whole = tensor.layout().contiguous_offsets() == Some((0, length))
+            && tensor.bytes().len() == size_of::<f32>() * length;
+        whole && tensor.is_unique()
+    };
+    let rows = match alone(&tensor) {
+        true => return tensor,
+        false => contiguous(tensor),
+    };
+    match alone(&rows) {
+        true => rows,
+        false => self::tensor(values(&rows).to_vec(), rows.shape()),
     }
 }
 

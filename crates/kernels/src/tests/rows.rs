@@ -101,8 +101,8 @@ proptest! {
 
     #[test]
     fn cross_entropies(
-        rows in 1usize..300, classes in 1usize..70, layout in layout(), smoothing in prop_oneof![Just(0.0), 0.0f32..0.9],
-        seed in 0u64..1000,
+        rows in 1usize..300, classes in 1usize..70, layout in layout(),
+        smoothing in prop_oneof![Just(0.0), 0.0f32..0.9], seed in 0u64..1000,
     ) {
         let x = Input::new([rows, classes], layout, seed);
         let targets: Vec<i32> = (0..rows).map(|i| ((i * 7 + seed as usize) % classes) as i32).collect();
