@@ -23,7 +23,7 @@ pub fn forward(
     let [query, key, value] = inputs.each_ref().map(values);
     let (queries, keys) = (plan.queries, plan.keys);
     let mut output = Room::new(plan.batch * queries * plan.width);
-    let mut kept = vec![0.0; plan.batch * plan.heads * queries];
+    let mut kept = vec![0.0; plan.batch * scores.heads * queries];
     let (to, keep_to) = (output.parts(), Parts::new(&mut kept));
     plan.each_head(|head| {
         let mut room = vec![0.0; plan.tile().iter().product()];
@@ -67,7 +67,7 @@ pub fn forward(
     });
     // SAFETY: the heads' blocks cover all of it.
     let output = unsafe { output.filled(inputs[0].shape()) };
-    (output, tensor(kept, [plan.batch, plan.heads, queries]))
+    (output, tensor(kept, [plan.batch, scores.heads, queries]))
 }
 
 /// Gradients of query, key and value. The weights are computed again, a tile at a time.

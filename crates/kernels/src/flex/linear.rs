@@ -14,6 +14,8 @@ use crate::Activation;
 /// Rows and columns of a product that are computed at a time. A narrow strip of the weight is packed once for
 /// many rows, and its results are still in cache when bias and activation come.
 const TILE: [usize; 2] = [1024, 192];
+/// Columns, or rows, of the gradient of a weight that are computed at a time.
+const STRIP: usize = 384;
 /// Products and sums that are worth a second thread. How many threads there are must not matter: the bits of a
 /// product depend on the shape of its tiles.
 const WORK: usize = 1 << 20;
@@ -49,9 +51,6 @@ impl Weight {
         }
     }
 }
-
-/// Columns, or rows, of the gradient of a weight that are computed at a time.
-const STRIP: usize = 384;
 
 /// Parts that a product is cut into at least.
 fn least(size: usize) -> usize {

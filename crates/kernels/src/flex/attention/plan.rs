@@ -18,7 +18,6 @@ const KEYS: usize = 512;
 /// Sizes, mask and dropout of one call.
 pub struct Plan {
     pub batch: usize,
-    pub heads: usize,
     pub queries: usize,
     pub keys: usize,
     pub width: usize,
@@ -51,7 +50,6 @@ impl Plan {
         });
         Self {
             batch: shape[0],
-            heads: scores.heads,
             queries: shape[1],
             keys,
             width,
@@ -64,12 +62,13 @@ impl Plan {
 
     /// Calls `f` for each head of each sample.
     pub fn each_head(&self, f: impl Fn(Head<'_>) + Send + Sync) {
-        each(self.batch * self.heads, |number| {
+        let heads = self.scores.heads;
+        each(self.batch * heads, |number| {
             f(Head {
                 plan: self,
                 number,
-                sample: number / self.heads,
-                head: number % self.heads,
+                sample: number / heads,
+                head: number % heads,
             });
         });
     }
