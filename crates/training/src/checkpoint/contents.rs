@@ -155,10 +155,12 @@ struct Place {
 
 impl<R: Checkpoint> Checkpointer<R> for Place {
     fn save(&self, _: usize, record: R) -> Result<(), CheckpointerError> {
+        // One after the other: each record is in memory several times until it is bytes.
+        let mut shelf = self.shelf.lock();
         let bytes = record
             .checkpoint_into_bytes()
             .map_err(CheckpointerError::Record)?;
-        self.shelf.lock().insert(self.name.into(), bytes.shared());
+        shelf.insert(self.name.into(), bytes.shared());
         Ok(())
     }
 

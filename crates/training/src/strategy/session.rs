@@ -6,7 +6,7 @@ use crate::checkpoint::{self, CheckpointSet, Disk, State};
 use crate::metrics::{Means, MetricsLog, SECONDS, VALID, finite};
 use crate::profile::{Part, Profile};
 use crate::progress::{Progress, duration};
-use crate::{Error, Observe, Run, TrainingConfig, fit};
+use crate::{Error, Observe, Run, TrainingConfig, fit, profile};
 use burn::tensor::Device;
 use burn::train::metric::store::EventStoreClient;
 use burn::train::{InferenceStep, Learner, LearnerModel, TrainLoader, TrainStep, ValidLoader};
@@ -212,7 +212,9 @@ where
                 return self.interrupted().map(|_| false);
             }
             let batch = batch.map_err(Error::data)?;
-            means.add(&InferenceStep::step(&model, batch).observe());
+            let model = model.clone();
+            let step = move || InferenceStep::step(&model, batch).observe();
+            means.add(&profile::among_threads(&run.device, step));
         }
         let means = means.means();
         finite(step, VALID, &means)?;
