@@ -8,12 +8,15 @@ use toml::{Table, Value};
 /// Crate -> the workspace crates it imports. A recipe may import every library, never another recipe.
 const ARROWS: &[(&str, &[&str])] = &[
     ("kernels", &[]),
+    ("objectives", &["kernels"]),
     ("transformer", &["kernels"]),
     ("vision", &["kernels", "transformer"]),
     ("fusion", &["transformer", "vision"]),
     ("evaluation", &[]),
     ("training", &["evaluation", "kernels"]),
     ("datasets", &[]),
+    // What recipes of several stages have in common; no recipe itself.
+    ("shared", &["datasets", "training", "transformer", "vision"]),
 ];
 
 /// What the binary imports beside every recipe.
@@ -79,7 +82,9 @@ fn folders(below: &str) -> Vec<PathBuf> {
 fn libraries() -> (BTreeMap<String, PathBuf>, BTreeSet<String>) {
     let name = |folder: &Path| folder.file_name().unwrap().to_str().unwrap().to_string();
     let recipes = folders("recipes");
-    let recipe_names = recipes.iter().map(|folder| name(folder)).collect();
+    let has_arrows = |name: &String| ARROWS.iter().any(|(other, _)| other == name);
+    let recipe_names = recipes.iter().map(|folder| name(folder));
+    let recipe_names = recipe_names.filter(|name| !has_arrows(name)).collect();
     let all = folders("crates")
         .into_iter()
         .chain(recipes)

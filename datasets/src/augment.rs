@@ -36,6 +36,8 @@ pub struct Draw {
 pub(crate) enum Purpose {
     Order = 1,
     Augmentation = 2,
+    Choice = 3,
+    Masking = 4,
 }
 
 /// A generator keyed by all of its arguments: the ChaCha key is made of them, so no two streams are related.

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::formats::{Format, Kind, Scan, captions, cifar, detect, idx, image_folder, text, vqa};
-use crate::{CaptionData, DataError, ImageData, TextData, VqaData, easy_vqa};
+use crate::{CaptionData, DataError, ImageData, TextData, VqaData, easy_vqa, emoji};
 
 /// A dataset that comes with Crucible.
 #[derive(Clone, Debug, Serialize)]
@@ -21,8 +21,10 @@ pub struct Entry {
 }
 
 const LICENCE: &str = "MIT, Copyright (c) 2019 Victor Zhou";
+const EMOJI_LICENCE: &str = "pictures CC-BY 4.0, Copyright 2020 Twitter, Inc and other contributors (Twemoji); names and keywords MIT, \
+     Copyright (c) 2017-2019 Miles Johnson (Emojibase)";
 
-const ENTRIES: [Entry; 3] = [
+const ENTRIES: [Entry; 6] = [
     Entry {
         name: easy_vqa::NAME,
         kind: Kind::Vqa,
@@ -40,6 +42,24 @@ const ENTRIES: [Entry; 3] = [
         kind: Kind::Images,
         about: "easy-VQA's images with their colour and shape as class: 24 classes",
         licence: LICENCE,
+    },
+    Entry {
+        name: easy_vqa::CAPTIONS,
+        kind: Kind::Captions,
+        about: "easy-VQA's images, each with what its questions say about it: \"a red circle\"",
+        licence: LICENCE,
+    },
+    Entry {
+        name: emoji::NAME,
+        kind: Kind::Captions,
+        about: "emoji: 1,913 pictures with their name and keywords; a fifth of them tests",
+        licence: EMOJI_LICENCE,
+    },
+    Entry {
+        name: emoji::GROUPS,
+        kind: Kind::Images,
+        about: "the same pictures and splits with their group as class: 9 classes",
+        licence: EMOJI_LICENCE,
     },
 ];
 
@@ -134,6 +154,7 @@ pub(crate) fn scan_images(name: &str) -> Result<Scan<ImageData>, DataError> {
     let path = Path::new(name);
     match find(name)? {
         Found::Entry(entry) if entry.name == easy_vqa::OBJECTS => easy_vqa::objects().map(sound),
+        Found::Entry(entry) if entry.name == emoji::GROUPS => emoji::groups().map(sound),
         Found::Path(Format::ImageFolder) => image_folder::scan(name, path),
         Found::Path(Format::Cifar10) => cifar::scan(name, path),
         Found::Path(Format::Idx) => idx::scan(name, path),
@@ -143,7 +164,13 @@ pub(crate) fn scan_images(name: &str) -> Result<Scan<ImageData>, DataError> {
 
 /// Reads images with captions, problems included.
 pub(crate) fn scan_captions(name: &str) -> Result<Scan<CaptionData>, DataError> {
+    let sound = |data| Scan {
+        data,
+        problems: Default::default(),
+    };
     match find(name)? {
+        Found::Entry(entry) if entry.name == easy_vqa::CAPTIONS => easy_vqa::captions().map(sound),
+        Found::Entry(entry) if entry.name == emoji::NAME => emoji::pairs().map(sound),
         Found::Path(Format::CaptionJsonl) => captions::scan(name, Path::new(name)),
         found => Err(wrong_kind(name, found.kind(), Kind::Captions)),
     }

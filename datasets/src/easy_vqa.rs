@@ -1,16 +1,15 @@
 //! easy-VQA, embedded in the binary, and what is derived from it. Its card is `datasets/easy-vqa/README.md`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::Read;
-use std::sync::OnceLock;
+use std::collections::{BTreeMap, HashSet};
 
-use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 
+use crate::embedded::Archive;
 use crate::facts::{COLOURS, Pair, SHAPES, possible_pairs};
 use crate::split::{fraction, hex};
 use crate::{
-    Data, DataError, ImageData, ImageSource, LabelledImage, Place, Question, VqaData, VqaSample,
+    CaptionData, CaptionSample, Data, DataError, ImageData, LabelledImage, Question, VqaData,
+    VqaSample,
 };
 
 /// The dataset as published.
@@ -19,17 +18,11 @@ pub(crate) const NAME: &str = "easy-vqa";
 pub(crate) const COMPOSITIONS: &str = "easy-vqa-compositions";
 /// Classification of the object.
 pub(crate) const OBJECTS: &str = "easy-vqa-objects";
+/// What is to be seen, in words.
+pub(crate) const CAPTIONS: &str = "easy-vqa-captions";
 
-static TRAIN: Archive = Archive {
-    name: "train",
-    bytes: include_bytes!("../easy-vqa/train.tar.gz"),
-    files: OnceLock::new(),
-};
-static TEST: Archive = Archive {
-    name: "test",
-    bytes: include_bytes!("../easy-vqa/test.tar.gz"),
-    files: OnceLock::new(),
-};
+static TRAIN: Archive = Archive::new("easy-vqa/train", include_bytes!("../easy-vqa/train.tar.gz"));
+static TEST: Archive = Archive::new("easy-vqa/test", include_bytes!("../easy-vqa/test.tar.gz"));
 const ANSWERS: &str = include_str!("../easy-vqa/answers.txt");
 
 /// How many of the 4,000 training images are for validation.
@@ -46,74 +39,35 @@ pub const HELD_OUT: [Pair; 6] = [
     ("green", "triangle"),
 ];
 
-/// One published split as it is embedded.
-struct Archive {
-    name: &'static str,
-    bytes: &'static [u8],
-    /// Its files by name, or why there are none; unpacked once for the whole process.
-    files: OnceLock<Result<HashMap<String, Vec<u8>>, String>>,
-}
-
-impl Archive {
-    /// The content of a file.
-    fn file(&'static self, name: &str) -> Result<&'static [u8], DataError> {
-        let unpack = || -> std::io::Result<HashMap<String, Vec<u8>>> {
-            let mut files = HashMap::new();
-            for entry in tar::Archive::new(GzDecoder::new(self.bytes)).entries()? {
-                let mut entry = entry?;
-                let name = entry.path()?.display().to_string();
-                let mut content = Vec::new();
-                entry.read_to_end(&mut content)?;
-                files.insert(name, content);
-            }
-            Ok(files)
-        };
-        let files = self
-            .files
-            .get_or_init(|| unpack().map_err(|error| error.to_string()));
-        let files = files.as_ref().map_err(|reason| self.damaged(reason))?;
-        let content = files.get(name).map(Vec::as_slice);
-        content.ok_or_else(|| self.damaged(format!("no {name}")))
+/// The images of a published split with their questions, in the order of their numbers.
+fn samples(split: &str, archive: &'static Archive) -> Result<Vec<VqaSample>, DataError> {
+    let rows: Vec<(String, String, usize)> =
+        serde_json::from_slice(archive.file("questions.json")?)
+            .map_err(|error| archive.damaged(error))?;
+    let mut groups: BTreeMap<usize, Vec<Question>> = BTreeMap::new();
+    for (text, answer, image) in rows {
+        let questions = groups.entry(image).or_default();
+        let id = format!("{split}/{image}/{}", questions.len());
+        questions.push(Question { id, text, answer });
     }
-
-    /// The images with their questions, in the order of their numbers.
-    fn samples(&'static self) -> Result<Vec<VqaSample>, DataError> {
-        let rows: Vec<(String, String, usize)> =
-            serde_json::from_slice(self.file("questions.json")?)
-                .map_err(|error| self.damaged(error))?;
-        let mut groups: BTreeMap<usize, Vec<Question>> = BTreeMap::new();
-        for (text, answer, image) in rows {
-            let questions = groups.entry(image).or_default();
-            let id = format!("{}/{image}/{}", self.name, questions.len());
-            questions.push(Question { id, text, answer });
-        }
-        groups
-            .into_iter()
-            .map(|(image, questions)| {
-                let id = format!("{}/{image}", self.name);
-                let name = format!("{NAME}/{id}.png");
-                let bytes = self.file(&format!("images/{image}.png"))?;
-                Ok(VqaSample {
-                    id,
-                    image: ImageSource::Embedded { name, bytes },
-                    questions,
-                })
+    groups
+        .into_iter()
+        .map(|(image, questions)| {
+            let id = format!("{split}/{image}");
+            let image =
+                archive.image(&format!("images/{image}.png"), format!("{NAME}/{id}.png"))?;
+            Ok(VqaSample {
+                id,
+                image,
+                questions,
             })
-            .collect()
-    }
-
-    fn damaged(&self, reason: impl ToString) -> DataError {
-        DataError::format(
-            Place::file(format!("easy-vqa/{}.tar.gz", self.name).as_ref()),
-            reason.to_string(),
-            "the binary is damaged: build it again",
-        )
-    }
+        })
+        .collect()
 }
 
 /// The published training images as train and valid, the published test images as test.
 fn splits() -> Result<[Vec<VqaSample>; 3], DataError> {
-    let train = TRAIN.samples()?;
+    let train = samples("train", &TRAIN)?;
     let mut ranking: Vec<&str> = train.iter().map(|sample| sample.id.as_str()).collect();
     ranking.sort_by(|a, b| fraction(a).total_cmp(&fraction(b)));
     let chosen: HashSet<String> = ranking
@@ -124,7 +78,7 @@ fn splits() -> Result<[Vec<VqaSample>; 3], DataError> {
     let (valid, train) = train
         .into_iter()
         .partition(|sample| chosen.contains(&sample.id));
-    Ok([train, valid, TEST.samples()?])
+    Ok([train, valid, samples("test", &TEST)?])
 }
 
 fn digest(name: &str) -> String {
@@ -167,29 +121,47 @@ pub(crate) fn compositions() -> Result<VqaData, DataError> {
     ))
 }
 
-/// The images whose facts leave one pair, with it as their class: "black circle" to "yellow triangle".
+/// The images whose facts leave one pair of colour and shape, with what `sample` makes of them.
+fn known<S>(sample: impl Fn(VqaSample, Pair) -> S) -> Result<[Vec<S>; 3], DataError> {
+    let known = |of: VqaSample| match possible_pairs(&of.questions)[..] {
+        [pair] => Some(sample(of, pair)),
+        _ => None,
+    };
+    Ok(splits()?.map(|samples| samples.into_iter().filter_map(known).collect()))
+}
+
+/// With the pair as their class: "black circle" to "yellow triangle".
 pub(crate) fn objects() -> Result<ImageData, DataError> {
     let classes: Vec<Pair> = COLOURS
         .into_iter()
         .flat_map(|colour| SHAPES.map(|shape| (colour, shape)))
         .collect();
-    let splits = splits()?.map(|samples| {
-        let labelled = samples.into_iter().filter_map(|sample| {
-            let [pair] = possible_pairs(&sample.questions)[..] else {
-                return None;
-            };
-            let label = classes.iter().position(|class| *class == pair)?;
-            Some(LabelledImage {
-                id: sample.id,
-                image: sample.image,
-                label,
-            })
-        });
-        labelled.collect()
-    });
+    let splits = known(|sample, pair| LabelledImage {
+        id: sample.id,
+        image: sample.image,
+        label: classes.partition_point(|class| *class < pair),
+    })?;
     let names = classes
         .iter()
         .map(|(colour, shape)| format!("{colour} {shape}"));
     let names = names.collect();
     Ok(Data::in_memory(OBJECTS, splits, names, digest(OBJECTS)))
+}
+
+/// With the pair in two captions: "a red circle" and "this shape is a circle, and its color is red".
+pub(crate) fn captions() -> Result<CaptionData, DataError> {
+    let splits = known(|sample, (colour, shape)| CaptionSample {
+        id: sample.id,
+        image: sample.image,
+        captions: vec![
+            format!("a {colour} {shape}"),
+            format!("this shape is a {shape}, and its color is {colour}"),
+        ],
+    })?;
+    Ok(Data::in_memory(
+        CAPTIONS,
+        splits,
+        Vec::new(),
+        digest(CAPTIONS),
+    ))
 }

@@ -6,14 +6,17 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use burn::tensor::{Device, Tensor, TensorData};
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{
+    DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, RgbImage, Rgba, RgbaImage,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::paths::{Root, open_regular};
 use crate::whole::is_whole;
-use crate::{DataError, Place};
+use crate::{AugmentConfig, DataError, Draw, Place};
 
 /// The largest width and height that is decoded.
 pub const MAX_SIDE: u32 = 8192;
@@ -194,8 +197,23 @@ fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
         ));
     }
     DynamicImage::from_decoder(decoder)
-        .map(DynamicImage::into_rgb8)
+        .map(|image| match image.color().has_alpha() {
+            true => on_white(&image.into_rgba8()),
+            false => image.into_rgb8(),
+        })
         .map_err(|error| error.to_string())
+}
+
+/// What is transparent shows a white page: colours below it are arbitrary.
+fn on_white(image: &RgbaImage) -> RgbImage {
+    RgbImage::from_fn(image.width(), image.height(), |x, y| {
+        let Rgba([red, green, blue, alpha]) = *image.get_pixel(x, y);
+        let alpha = u32::from(alpha);
+        Rgb([red, green, blue].map(|colour| {
+            let mixed = u32::from(colour) * alpha + 255 * (255 - alpha);
+            ((mixed + 127) / 255) as u8
+        }))
+    })
 }
 
 fn unpack(
@@ -340,6 +358,33 @@ impl ImageProcessor {
                     .map(|&value| f32::from(value) * scale - shift),
             );
         }
+    }
+
+    /// Appends an image to `out`, resized and normalised; in training, as its draw shows it.
+    ///
+    /// # Errors
+    ///
+    /// As [`ImageSource::decode`].
+    pub fn append(
+        &self,
+        source: &ImageSource,
+        augment: &AugmentConfig,
+        draw: Option<Draw>,
+        out: &mut Vec<f32>,
+    ) -> Result<(), DataError> {
+        let image = self.resized(source)?;
+        match draw {
+            Some(draw) => self.normalise(&augment.apply(&image, draw), out),
+            None => self.normalise(&image, out),
+        }
+        Ok(())
+    }
+
+    /// Moves images that were appended one after the other to the device: [images, 3, height, width].
+    pub fn upload(&self, pixels: Vec<f32>, device: &Device) -> Tensor<4> {
+        let size = self.config.size;
+        let images = pixels.len() / (3 * size * size);
+        Tensor::from_data(TensorData::new(pixels, [images, 3, size, size]), device)
     }
 
     /// A panic while the lock was held cannot leave the map half changed: it is used further.

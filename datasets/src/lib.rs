@@ -13,6 +13,8 @@ mod batch;
 mod catalogue;
 mod describe;
 mod easy_vqa;
+mod embedded;
+mod emoji;
 mod error;
 mod facts;
 mod formats;
@@ -31,7 +33,8 @@ mod whole;
 
 pub use augment::{AugmentConfig, Draw};
 pub use batch::{
-    Blank, Collate, Drawn, ImageBatch, ImageCollate, ImageHost, VqaBatch, VqaCollate, VqaHost,
+    Blank, CaptionBatch, CaptionCollate, CaptionHost, Collate, Drawn, ImageBatch, ImageCollate,
+    ImageHost, Tokens, TokensHost, VqaBatch, VqaCollate, VqaHost,
 };
 pub use catalogue::{Entry, entries, kind, open_captions, open_images, open_text, open_vqa};
 pub use describe::{Description, SplitCounts, describe};

@@ -99,6 +99,7 @@ fn prepare<C: Collate>(
             .map(|(index, draw)| {
                 Ok(Drawn {
                     sample: samples.get(index)?,
+                    index,
                     draw,
                 })
             })

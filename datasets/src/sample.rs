@@ -144,3 +144,19 @@ impl VqaData {
         Ok(texts)
     }
 }
+
+impl CaptionData {
+    /// All captions of the training split: what a vocabulary is trained on.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with a sample.
+    pub fn training_texts(&self) -> Result<Vec<String>, DataError> {
+        let mut texts = Vec::new();
+        for index in 0..self.train.len() {
+            let sample = self.train.get(index).map_err(DataError::Dataset)?;
+            texts.extend(sample.captions);
+        }
+        Ok(texts)
+    }
+}

@@ -10,16 +10,18 @@
 //! | [`late`] | at the output: two pooled vectors | [`Concatenation`], [`WeightedSum`], [`GatedSum`] |
 //!
 //! To add one: write its file, then its arms in [`FusionConfig`] and [`Fusion`]; the compiler lists
-//! those that are missing. [`FusionEncoder`] joins a strategy with its two towers.
+//! those that are missing. [`FusionEncoder`] joins a strategy with its two towers; in a [`DualEncoder`] they never meet.
 
 pub mod early;
 pub mod late;
 pub mod mid;
 
+mod dual_encoder;
 mod encoder;
 mod modalities;
 mod strategy;
 
+pub use dual_encoder::{DualEncoder, DualEncoderConfig};
 pub use early::{Joint, JointConfig};
 pub use encoder::{FusionEncoder, FusionEncoderConfig, FusionInput};
 pub use late::{
@@ -31,3 +33,6 @@ pub use strategy::{Fusion, FusionConfig};
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+#[path = "../../transformer/src/testing.rs"]
+mod testing;

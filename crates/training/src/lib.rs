@@ -54,6 +54,7 @@ pub use crucible_evaluation::accuracy::Prediction;
 pub use error::{Error, Names, Origin};
 pub use fit::{Cost, Fitted, TrainingConfig, fit};
 pub use observe::{ClassificationOutput, Observe, Scalar};
+pub use profile::backward;
 pub use recipe::{AnyRecipe, Outcome, Preset, Recipe, Resolved};
 pub use run::{Run, RunRecord};
 pub use run_dir::RunDir;

@@ -71,7 +71,11 @@ fn batch(blank: Blank) -> (VqaCollate, VqaBatch) {
     let collate = collate(blank, AugmentConfig::default());
     let drawn = samples()
         .into_iter()
-        .map(|sample| Drawn { sample, draw: None })
+        .map(|sample| Drawn {
+            sample,
+            index: 0,
+            draw: None,
+        })
         .collect();
     let host = collate.collate(drawn).unwrap();
     let batch = collate.upload(host, &Device::flex());
@@ -147,6 +151,7 @@ fn an_answer_that_the_model_does_not_know_is_named() {
     let collate = collate(Blank::None, AugmentConfig::default());
     let drawn = vec![Drawn {
         sample: sample(0, &[("is it red?", "maybe")]),
+        index: 0,
         draw: None,
     }];
     let error = collate.collate(drawn).unwrap_err().to_string();
@@ -257,7 +262,11 @@ fn labelled_images_are_batched() {
             label,
         });
     let drawn = labelled
-        .map(|sample| Drawn { sample, draw: None })
+        .map(|sample| Drawn {
+            sample,
+            index: 0,
+            draw: None,
+        })
         .collect();
     let batch = collate.upload(collate.collate(drawn).unwrap(), &Device::flex());
     assert_eq!(batch.images.dims(), [2, 3, 6, 6]);
@@ -302,6 +311,7 @@ fn host_batches_are_deterministic() {
                 drawn
                     .map(|(index, sample)| Drawn {
                         sample,
+                        index,
                         draw: draw(index),
                     })
                     .collect(),

@@ -42,7 +42,7 @@ impl Collate for Record {
         }
         Ok(drawn
             .into_iter()
-            .map(|Drawn { sample, draw }| (sample, draw))
+            .map(|Drawn { sample, draw, .. }| (sample, draw))
             .collect())
     }
 

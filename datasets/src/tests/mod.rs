@@ -2,6 +2,7 @@
 
 mod batches;
 mod easy_vqa;
+mod emoji;
 mod formats;
 mod hostile_images;
 #[cfg(unix)]

@@ -16,6 +16,7 @@ use crucible_datasets::{
     AugmentConfig, ImageBatch, ImageCollate, ImageConfig, ImageProcessor, LoaderConfig, open_images,
 };
 use crucible_kernels::cross_entropy;
+use crucible_shared::data_name;
 use crucible_training::{
     ClassificationOutput, Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, config,
 };
@@ -23,7 +24,7 @@ use crucible_transformer::{linear, project};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::classifier::{self, data_name};
+use crate::classifier;
 use backbone::{Backbone, BackboneConfig};
 
 mod backbone;

@@ -7,11 +7,12 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 use burn::train::{InferenceStep, LearnerModel, TrainStep};
-use crucible_datasets::{Collate, Data, EvalLoader, LoaderConfig, Split, TrainLoader};
-use crucible_training::memory::rehearse;
+use crucible_datasets::{Collate, Data, EvalLoader, LoaderConfig, Split};
+use crucible_kernels::among_threads;
+use crucible_shared::learn;
 use crucible_training::metrics::Means;
 use crucible_training::{
-    ClassificationOutput, Cost, Error, Observe, Outcome, Prediction, Run, TrainingConfig, fit,
+    ClassificationOutput, Cost, Error, Observe, Outcome, Prediction, Run, TrainingConfig,
 };
 
 /// Trains on the training split and scores on the test split.
@@ -29,32 +30,8 @@ where
         + TrainStep<Input = C::Batch, Output = ClassificationOutput>
         + InferenceStep<Input = C::Batch, Output = ClassificationOutput>,
 {
-    let samples = |split| data.samples(split).map_err(Error::data);
-    samples(Split::Test)?;
-    let (training, devices) = (samples(Split::Train)?, run.training_devices(config));
-    let batches = |loader: &LoaderConfig, count| {
-        let (training, collate) = (training.clone(), collate.clone());
-        TrainLoader::new(training, collate, loader, run.seed, count, &devices).map_err(Error::data)
-    };
-    let model = rehearse(run, config, model, loader.batch_size, |batch_size| {
-        let ready = loader
-            .workers
-            .saturating_mul(loader.prefetch.saturating_add(1));
-        let ready = config.batches().min(ready.saturating_add(1));
-        let loader = LoaderConfig {
-            batch_size,
-            ..*loader
-        };
-        batches(&loader, ready)?
-            .iter()
-            .map(|batch| batch.map_err(Error::data))
-            .collect()
-    })?;
-    let train = batches(loader, config.batches())?;
-    let epoch = train.batches_per_epoch() / config.accumulate as f64;
-    let valid = EvalLoader::new(samples(Split::Valid)?, collate.clone(), loader, &run.device);
-    let valid = Arc::new(valid.map_err(Error::data)?);
-    let fitted = fit(run, config, model, Arc::new(train), valid, epoch)?;
+    data.samples(Split::Test).map_err(Error::data)?;
+    let fitted = learn(run, config, loader, &collate, data, model)?;
     let outcome = score(run, loader, collate, data, Split::Test, &fitted.model)?;
     Ok(Outcome {
         cost: fitted.cost,
@@ -81,7 +58,8 @@ where
     let mut predictions = Vec::new();
     for batch in loader.iter() {
         let batch = batch.map_err(Error::data)?;
-        let output = model.step(batch);
+        let model = model.clone();
+        let output = among_threads(&run.device, move || InferenceStep::step(&model, batch));
         means.add(&output.observe());
         let targets: Vec<i64> = output.targets.into_data().iter().collect();
         // The same choice as that of the accuracy, even between equals.
@@ -114,11 +92,4 @@ pub fn probabilities(logits: Tensor<2>) -> Vec<Vec<f64>> {
     let [_, classes] = logits.dims();
     let values: Vec<f64> = softmax(logits, 1).into_data().iter().collect();
     values.chunks(classes).map(<[f64]>::to_vec).collect()
-}
-
-/// The dataset that is named first: by the command, by the run, by the configuration.
-pub fn data_name<'a>(command: &'a str, run: &'a Run, config: &'a str) -> &'a str {
-    let names = [command, run.data.as_str(), config];
-    let named = names.into_iter().find(|name| !name.is_empty());
-    named.unwrap_or_default()
 }

@@ -5,4 +5,4 @@ mod classifier;
 mod vqa;
 
 pub use classification::{Classification, ClassificationConfig};
-pub use vqa::{TowersConfig, Vqa, VqaConfig, VqaModel};
+pub use vqa::{Vqa, VqaConfig, VqaModel};

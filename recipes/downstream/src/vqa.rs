@@ -15,12 +15,13 @@ use crucible_datasets::{
     TokenizerConfig, VqaCollate, VqaData, open_vqa,
 };
 use crucible_fusion::FusionConfig;
+use crucible_shared::{TowersConfig, data_name, reopen_tokenizer, tokenizer};
 use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, config};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::classifier::{self, data_name, probabilities};
-pub use model::{TowersConfig, VqaModel};
+use crate::classifier::{self, probabilities};
+pub use model::VqaModel;
 
 mod model;
 mod presets;
@@ -58,33 +59,20 @@ struct Task {
     collate: Arc<VqaCollate>,
 }
 
-const TOKENIZER: &str = "tokenizer.json";
 const ANSWERS: &str = "answers.json";
 
 impl Task {
     /// Trains the tokenizer, or loads the user's, and saves it with the answers.
     fn prepare(config: &VqaConfig, run: &Run, data: &VqaData) -> Result<Self, Error> {
         let texts = data.training_texts().map_err(Error::data)?;
-        let tokenizer = Tokenizer::new(&config.tokenizer, &texts).map_err(Error::data)?;
-        let json = tokenizer.to_json().map_err(Error::data)?;
-        let file = run.dir.file(TOKENIZER);
-        if std::fs::read(&file).is_ok_and(|saved| saved != json.as_bytes()) {
-            return Err(Error::Run {
-                path: file,
-                reason: "the tokenizer has changed since this run started; choose another --out"
-                    .into(),
-            });
-        }
-        run.dir.write(TOKENIZER, json.as_bytes())?;
+        let tokenizer = tokenizer(&config.tokenizer, run, texts)?;
         run.dir.write_json(ANSWERS, &data.labels)?;
         Self::new(config, tokenizer, data.labels.clone())
     }
 
     /// The task of a finished run.
     fn reopen(config: &VqaConfig, run: &Run) -> Result<Self, Error> {
-        let file = run.dir.file(TOKENIZER);
-        let tokenizer =
-            Tokenizer::from_file(&file, config.tokenizer.max_length).map_err(Error::data)?;
+        let tokenizer = reopen_tokenizer(&config.tokenizer, run)?;
         Self::new(config, tokenizer, run.dir.read_json(ANSWERS)?)
     }
 

@@ -8,62 +8,15 @@ use crucible_datasets::VqaBatch;
 use crucible_fusion::{FusionEncoder, FusionEncoderConfig, FusionInput};
 use crucible_kernels::cross_entropy;
 use crucible_training::ClassificationOutput;
-use crucible_transformer::{
-    Activation, EncoderConfig, Pooling, TextEncoderConfig, linear, project, project_and_activate,
-};
-use crucible_vision::VitConfig;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crucible_transformer::{Activation, linear, project, project_and_activate};
 
 use super::VqaConfig;
-
-/// Image and text towers of one width. The presets share the layers out so that all strategies have
-/// about equally many parameters.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct TowersConfig {
-    /// Width of the tokens.
-    pub d_model: usize,
-    /// Attention heads; must divide `d_model`.
-    pub heads: usize,
-    /// Width of the hidden layer of each feed-forward network.
-    pub d_ff: usize,
-    /// Layers of the image tower before fusion.
-    pub image_layers: usize,
-    /// Layers of the text tower before fusion.
-    pub text_layers: usize,
-    /// Height and width of a patch, in pixels; must divide the image's.
-    pub patch_size: usize,
-    /// The stem starts from cells of so many pixels; 1 for single pixels.
-    pub stem_cell: usize,
-    /// Widths of the stem's 3x3 convolutions, each of which halves the image; empty for plain patches.
-    pub stem: Vec<usize>,
-    /// How each tower's tokens become one vector: cls, mean or max.
-    pub pooling: Pooling,
-    /// Chance that a unit is dropped in training.
-    pub dropout: f64,
-    /// Non-linearity: gelu, gelu-tanh or relu (the cheapest).
-    pub activation: Activation,
-}
 
 impl VqaConfig {
     /// The encoder for a vocabulary of that size.
     pub fn encoder(&self, vocabulary: usize) -> FusionEncoderConfig {
-        let model = &self.model;
-        let stack = |layers| {
-            EncoderConfig::new(model.d_model, model.heads, model.d_ff, layers)
-                .with_dropout(model.dropout)
-                .with_activation(model.activation)
-        };
-        let vision = VitConfig::new(self.image.size, model.patch_size, stack(model.image_layers))
-            .with_stem_cell(model.stem_cell)
-            .with_stem(model.stem.clone())
-            .with_pooling(model.pooling);
-        let text = TextEncoderConfig::new(
-            vocabulary,
-            self.tokenizer.max_length,
-            stack(model.text_layers),
-        )
-        .with_pooling(model.pooling);
+        let vision = self.model.vision(self.image.size);
+        let text = self.model.text(vocabulary, self.tokenizer.max_length);
         FusionEncoderConfig::new(vision, text, self.fusion.clone())
     }
 

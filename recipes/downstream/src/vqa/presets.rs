@@ -2,11 +2,11 @@
 
 use crucible_datasets::{AugmentConfig, Blank, ImageConfig, LoaderConfig, TokenizerConfig};
 use crucible_fusion::{ConcatenationConfig, FusionConfig};
+use crucible_shared::TowersConfig;
 use crucible_training::{Preset, TrainingConfig};
 use crucible_transformer::{Activation, Pooling};
 
 use super::VqaConfig;
-use super::model::TowersConfig;
 
 pub const PRESETS: [Preset; 3] = [
     Preset {

@@ -1,0 +1,134 @@
+//! Image-text contrastive pretraining: two towers learn which text belongs to which image.
+//!
+//! ```text
+//! crucible train contrastive                            # emoji and their names, on 2 cores
+//! crucible train contrastive --set loss=siglip          # pairwise sigmoid instead of the symmetric InfoNCE
+//! crucible train contrastive --set chunk=32 --set loader.batch_size=1024   # the memory of 32 pairs
+//! crucible train contrastive --data my/folder           # train.jsonl: {"image": ..., "caption": ...}
+//! ```
+
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use crucible_datasets::{
+    AugmentConfig, CaptionCollate, CaptionData, ImageConfig, ImageProcessor, LoaderConfig, Split,
+    Tokenizer, TokenizerConfig, open_captions,
+};
+use crucible_fusion::DualEncoderConfig;
+use crucible_shared::{TowersConfig, data_name, learn, reopen_tokenizer, tokenizer};
+use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use model::{ContrastiveModel, Loss};
+use zero_shot::ZeroShotConfig;
+
+mod model;
+mod presets;
+mod score;
+mod zero_shot;
+
+/// The recipe.
+pub struct Contrastive;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ContrastiveConfig {
+    /// Dataset: a name of the catalogue (`crucible data`) or a folder.
+    pub data: String,
+    /// How images are prepared.
+    pub image: ImageConfig,
+    /// Random changes to the training images.
+    pub augment: AugmentConfig,
+    /// How captions become token ids.
+    pub tokenizer: TokenizerConfig,
+    /// Batches; every pair of a batch is compared with every other.
+    pub loader: LoaderConfig,
+    /// The two towers.
+    pub model: TowersConfig,
+    /// Width of the space that both are projected into.
+    pub d_embedding: usize,
+    /// What is minimised: info-nce (CLIP) or siglip.
+    pub loss: Loss,
+    /// Pairs whose activations are held at a time, with the gradient of the whole batch; 0 for all.
+    pub chunk: usize,
+    /// Classification by the names of the classes, after training.
+    pub zero_shot: ZeroShotConfig,
+    /// Optimizer, schedule, how often to look and save.
+    pub training: TrainingConfig,
+}
+
+impl ContrastiveConfig {
+    /// The encoder for a vocabulary of that size.
+    pub fn encoder(&self, vocabulary: usize) -> DualEncoderConfig {
+        let vision = self.model.vision(self.image.size);
+        let text = self.model.text(vocabulary, self.tokenizer.max_length);
+        let encoder = DualEncoderConfig::new(vision, text, self.d_embedding);
+        match self.loss {
+            Loss::InfoNce => encoder,
+            Loss::Siglip => encoder.with_scale(10.0).with_bias(-10.0),
+        }
+    }
+
+    fn init(&self, tokenizer: &Tokenizer, device: &Device) -> ContrastiveModel {
+        ContrastiveModel {
+            encoder: self.encoder(tokenizer.vocabulary_size()).init(device),
+            loss: self.loss,
+            chunk: self.chunk,
+        }
+    }
+
+    fn collate(&self, tokenizer: Tokenizer) -> Result<Arc<CaptionCollate>, Error> {
+        let images = Arc::new(ImageProcessor::new(&self.image).map_err(Error::data)?);
+        let collate = CaptionCollate::new(images, self.augment.clone(), Arc::new(tokenizer));
+        Ok(Arc::new(collate.map_err(Error::data)?))
+    }
+
+    fn open(&self, command: &str, run: &Run) -> Result<CaptionData, Error> {
+        open_captions(data_name(command, run, &self.data)).map_err(Error::data)
+    }
+}
+
+impl Recipe for Contrastive {
+    const NAME: &'static str = "contrastive";
+    const ABOUT: &'static str = "learns which text belongs to which image (CLIP, SigLIP)";
+    const PRESETS: &'static [Preset] = &presets::PRESETS;
+    type Config = ContrastiveConfig;
+
+    fn preset(preset: &str, _: &toml::Table) -> ContrastiveConfig {
+        presets::config(preset)
+    }
+
+    fn train(config: &ContrastiveConfig, run: &Run) -> Result<Outcome, Error> {
+        let sizes = config.encoder(1).check();
+        sizes.map_err(|error| Error::Usage(error.to_string()))?;
+        let data = config.open("", run)?;
+        data.samples(Split::Test).map_err(Error::data)?;
+        run.record_data(&data.digest)?;
+        let texts = data.training_texts().map_err(Error::data)?;
+        let tokenizer = tokenizer(&config.tokenizer, run, texts)?;
+        let model = config.init(&tokenizer, &run.training_device(&config.training));
+        let collate = config.collate(tokenizer)?;
+        let (training, loader) = (&config.training, &config.loader);
+        let fitted = learn(run, training, loader, &collate, &data, model)?;
+        let outcome = score::score(config, run, &collate, &data, Split::Test, &fitted.model)?;
+        Ok(Outcome {
+            cost: fitted.cost,
+            ..outcome
+        })
+    }
+
+    fn evaluate(
+        config: &ContrastiveConfig,
+        run: &Run,
+        data: &str,
+        split: &str,
+    ) -> Result<Outcome, Error> {
+        let split = split.parse().map_err(Error::data)?;
+        let data = config.open(data, run)?;
+        let tokenizer = reopen_tokenizer(&config.tokenizer, run)?;
+        let model = checkpoint::load_newest(&run.dir, config.init(&tokenizer, &run.device))?;
+        let collate = config.collate(tokenizer)?;
+        score::score(config, run, &collate, &data, split, &model)
+    }
+}

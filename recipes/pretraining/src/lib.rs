@@ -1,0 +1,5 @@
+//! Pretraining: one file per recipe.
+
+mod contrastive;
+
+pub use contrastive::{Contrastive, ContrastiveConfig};

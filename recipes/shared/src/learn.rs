@@ -1,0 +1,62 @@
+//! Training on the splits of a dataset.
+
+use std::sync::Arc;
+
+use burn::data::dataloader::DataLoader;
+use burn::train::{InferenceStep, LearnerModel, TrainStep};
+use crucible_datasets::{Collate, Data, EvalLoader, LoaderConfig, Split, TrainLoader};
+use crucible_training::memory::rehearse;
+use crucible_training::{Error, Fitted, Observe, Run, TrainingConfig, fit};
+
+/// Makes sure that the training fits into memory, then trains on the training split and validates on its own.
+///
+/// # Errors
+///
+/// Those of the data, of [`rehearse`] and of [`fit`](crucible_training::fit()).
+pub fn learn<M, C>(
+    run: &Run,
+    config: &TrainingConfig,
+    loader: &LoaderConfig,
+    collate: &Arc<C>,
+    data: &Data<C::Sample>,
+    model: M,
+) -> Result<Fitted<M>, Error>
+where
+    C: Collate,
+    M: LearnerModel + TrainStep<Input = C::Batch> + InferenceStep<Input = C::Batch>,
+    <M as TrainStep>::Output: Observe,
+    <M as InferenceStep>::Output: Observe,
+{
+    let samples = |split| data.samples(split).map_err(Error::data);
+    let (training, devices) = (samples(Split::Train)?, run.training_devices(config));
+    let batches = |loader: &LoaderConfig, count| {
+        let (training, collate) = (training.clone(), collate.clone());
+        TrainLoader::new(training, collate, loader, run.seed, count, &devices).map_err(Error::data)
+    };
+    let model = rehearse(run, config, model, loader.batch_size, |batch_size| {
+        let ready = loader
+            .workers
+            .saturating_mul(loader.prefetch.saturating_add(1));
+        let ready = config.batches().min(ready.saturating_add(1));
+        let loader = LoaderConfig {
+            batch_size,
+            ..*loader
+        };
+        batches(&loader, ready)?
+            .iter()
+            .map(|batch| batch.map_err(Error::data))
+            .collect()
+    })?;
+    let train = batches(loader, config.batches())?;
+    let epoch = train.batches_per_epoch() / config.accumulate as f64;
+    let valid = EvalLoader::new(samples(Split::Valid)?, collate.clone(), loader, &run.device);
+    let valid = Arc::new(valid.map_err(Error::data)?);
+    fit(run, config, model, Arc::new(train), valid, epoch)
+}
+
+/// The dataset that is named first: by the command, by the run, by the configuration.
+pub fn data_name<'a>(command: &'a str, run: &'a Run, config: &'a str) -> &'a str {
+    let names = [command, run.data.as_str(), config];
+    let named = names.into_iter().find(|name| !name.is_empty());
+    named.unwrap_or_default()
+}

@@ -1,0 +1,11 @@
+//! What recipes of several stages share. No recipe imports another; they meet here, and through checkpoints.
+
+#![warn(missing_docs)]
+
+mod learn;
+mod tokens;
+mod towers;
+
+pub use learn::{data_name, learn};
+pub use tokens::{reopen_tokenizer, tokenizer};
+pub use towers::TowersConfig;

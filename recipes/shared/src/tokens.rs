@@ -1,0 +1,38 @@
+//! The tokenizer of a run, which is saved with it.
+
+use crucible_datasets::{Tokenizer, TokenizerConfig};
+use crucible_training::{Error, Run};
+
+const FILE: &str = "tokenizer.json";
+
+/// Trains the tokenizer on `texts`, or loads the user's, and saves it with the run.
+///
+/// # Errors
+///
+/// Those of the tokenizer, and [`Error::Run`] when the run was started with another.
+pub fn tokenizer(
+    config: &TokenizerConfig,
+    run: &Run,
+    texts: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<Tokenizer, Error> {
+    let tokenizer = Tokenizer::new(config, texts).map_err(Error::data)?;
+    let json = tokenizer.to_json().map_err(Error::data)?;
+    let file = run.dir.file(FILE);
+    if std::fs::read(&file).is_ok_and(|saved| saved != json.as_bytes()) {
+        return Err(Error::Run {
+            path: file,
+            reason: "the tokenizer has changed since this run started; choose another --out".into(),
+        });
+    }
+    run.dir.write(FILE, json.as_bytes())?;
+    Ok(tokenizer)
+}
+
+/// The tokenizer that a run was trained with.
+///
+/// # Errors
+///
+/// Those of reading it.
+pub fn reopen_tokenizer(config: &TokenizerConfig, run: &Run) -> Result<Tokenizer, Error> {
+    Tokenizer::from_file(&run.dir.file(FILE), config.max_length).map_err(Error::data)
+}
