@@ -171,6 +171,7 @@ fn measure(steps: usize) -> Result<Vec<Pair>, Failure> {
         memory: None,
         interrupter: Interrupter::new(),
         resume: false,
+        init: None,
         data: String::new(),
         quiet: true,
         profile: false,

@@ -12,6 +12,7 @@ mod interruption; // Ctrl-C saves, and what goes on later ends the same
 mod kills; // SIGKILL changes nothing, and a directory has one process
 mod memory; // what a training takes is known before it starts
 mod names; // a misspelt name costs nothing
+mod objectives; // losses against PyTorch, large batches in chunks
 mod parity; // the models against PyTorch
 mod support; // what several of them need
 mod weight_decay; // which parameters of the real models decay

@@ -103,6 +103,9 @@ def encoder(p, config, x, padding=None):
 def pool(pooling, x, padding=None):
     if pooling == "cls":
         return x[:, 0]
+    if pooling == "mean":
+        seen = torch.ones(x.shape[:2]) if padding is None else (~padding).float()
+        return (x * seen[:, :, None]).sum(1) / seen.sum(1, keepdim=True)
     assert pooling == "max"
     if padding is not None:
         x = x.masked_fill(padding[:, :, None], -1e4)

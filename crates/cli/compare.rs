@@ -100,6 +100,7 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
         memory: backend.memory(&[]),
         interrupter: interrupter.clone(),
         resume: true,
+        init: None,
         data: args.place.data.clone(),
         quiet: false,
         profile: false,

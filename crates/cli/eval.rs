@@ -98,6 +98,7 @@ pub fn reopen(
         backend: backend.name,
         interrupter: Interrupter::new(),
         resume: false,
+        init: None,
         data: record.data.clone(),
         quiet: false,
         profile: false,

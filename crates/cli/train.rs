@@ -6,7 +6,7 @@ use burn::train::Interrupter;
 use crucible_training::recipe::RunResult;
 use crucible_training::run::device_name;
 use crucible_training::tell;
-use crucible_training::{Error, Run, RunDir, RunRecord, run_dir, signals};
+use crucible_training::{Error, Init, Run, RunDir, RunRecord, run, run_dir, signals};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,6 +19,7 @@ Examples:
   crucible train vqa                                        minutes on two CPU cores
   crucible train vqa --set fusion=mid --set training.steps=500
   crucible train vqa --config my.toml --data my/folder --seed 7 --out runs/mine
+  crucible train vqa --init runs/vlp-quick-seed0            start from what another recipe has learnt
   crucible train vqa --resume                               go on after Ctrl-C")]
 pub struct Args {
     #[command(flatten)]
@@ -38,6 +39,14 @@ pub struct Args {
     /// Go on at the newest checkpoint of the run directory
     #[arg(long)]
     resume: bool,
+
+    /// Run of any recipe to start from: what its model has in common with this one is taken, tokenizer included
+    #[arg(long, value_name = "RUN")]
+    init: Option<PathBuf>,
+
+    /// Stretch the learned positions of that run to the length that is needed here
+    #[arg(long, requires = "init")]
+    interpolate_positions: bool,
 
     /// Several devices of the backend, by number, that share the batches of each update (training.accumulate)
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
@@ -65,6 +74,9 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
     let config = args.choice.resolve(&[])?.table;
     let backend = devices::find(&args.place.backend)?;
     args.place.check_data(&config)?;
+    if let Some(init) = &args.init {
+        run::open(init)?;
+    }
     let dir = RunDir::new(
         args.out
             .clone()
@@ -89,6 +101,10 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
         backend: backend.name,
         interrupter: Interrupter::new(),
         resume: args.resume,
+        init: args.init.clone().map(|run| Init {
+            run,
+            interpolate: args.interpolate_positions,
+        }),
         data: args.place.data.clone(),
         quiet: false,
         profile: args.profile,
@@ -104,6 +120,10 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
         &run.data,
     );
     record.device = names.join(", ");
+    record.init = args
+        .init
+        .as_ref()
+        .map_or(String::new(), |run| run.display().to_string());
     tell!(
         "{} into {}",
         session::describe(&record),

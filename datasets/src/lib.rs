@@ -21,6 +21,7 @@ mod formats;
 mod images;
 mod loader;
 mod order;
+mod passages;
 mod paths;
 mod prefetch;
 mod sample;
@@ -45,10 +46,11 @@ pub use formats::Kind;
 pub use images::{ImageConfig, ImageProcessor, ImageSource, Layout, MAX_BYTES, MAX_SIDE};
 pub use loader::{EvalLoader, LoaderConfig, TrainLoader};
 pub use order::Permutation;
+pub use passages::open_passages;
 pub use paths::Root;
 pub use sample::{
     CaptionData, CaptionSample, Data, ImageData, LabelledImage, Question, Samples, TextData,
     VqaData, VqaSample,
 };
 pub use split::{Split, fraction};
-pub use tokenizer::{CLS, MASK, PAD, SEP, Tokenizer, TokenizerConfig, UNK, Vocabulary};
+pub use tokenizer::{CLS, MASK, PAD, Pieces, SEP, Tokenizer, TokenizerConfig, UNK, Vocabulary};

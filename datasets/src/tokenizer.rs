@@ -70,6 +70,15 @@ impl Default for TokenizerConfig {
     }
 }
 
+/// A text as tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pieces {
+    /// Token ids.
+    pub ids: Vec<u32>,
+    /// The number of the word that each is a piece of; none for special tokens.
+    pub words: Vec<Option<u32>>,
+}
+
 /// Turns texts into token ids: lower-cased, split at white space and punctuation, `[CLS]` ... `[SEP]`, cut to a
 /// maximal length. (A user's `tokenizer.json` keeps its own rules; only padding and cutting are ours.)
 pub struct Tokenizer {
@@ -230,18 +239,33 @@ impl Tokenizer {
     ///
     /// [`DataError::Tokenizer`] if the tokenizer rejects the text, as one without an unknown-word token may.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
-        let encoding =
-            self.inner
-                .encode_fast(text, true)
-                .map_err(|error| DataError::Tokenizer {
-                    tokenizer: format!("tokenizer, for the text {text:?}"),
-                    reason: error.to_string(),
-                    remedy: "use a tokenizer that has an unknown-word token",
-                })?;
+        // Without offsets and words, which take as long as the rest.
+        let encoding = self.inner.encode_fast(text, true);
+        let encoding = encoding.map_err(|error| rejected(text, error))?;
         match encoding.get_ids() {
             // Without special tokens an empty text would leave attention nothing to look at.
             [] => Ok(vec![self.padding]),
             ids => Ok(ids.to_vec()),
+        }
+    }
+
+    /// Token ids of a text as [`encode`](Self::encode) gives them, with the words that they are pieces of.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn pieces(&self, text: &str) -> Result<Pieces, DataError> {
+        let encoding = self.inner.encode(text, true);
+        let encoding = encoding.map_err(|error| rejected(text, error))?;
+        match encoding.get_ids() {
+            [] => Ok(Pieces {
+                ids: vec![self.padding],
+                words: vec![None],
+            }),
+            ids => Ok(Pieces {
+                ids: ids.to_vec(),
+                words: encoding.get_word_ids().to_vec(),
+            }),
         }
     }
 
@@ -311,6 +335,14 @@ impl Tokenizer {
             source,
             remedy: "check that its folder exists and may be written",
         })
+    }
+}
+
+fn rejected(text: &str, error: tokenizers::Error) -> DataError {
+    DataError::Tokenizer {
+        tokenizer: format!("tokenizer, for the text {text:?}"),
+        reason: error.to_string(),
+        remedy: "use a tokenizer that has an unknown-word token",
     }
 }
 

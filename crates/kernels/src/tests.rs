@@ -113,7 +113,14 @@ enum Above {
 impl Above {
     const ALL: [Self; 4] = [Self::Contiguous, Self::Swapped, Self::Expanded, Self::Part];
 
+    /// A sum over the output, divided so that a gradient that many rows add up to stays of order one: rounding grows
+    /// with the square root of their number, and the tolerance is for numbers of that order.
     fn loss<const D: usize>(self, output: Tensor<D>) -> Tensor<1> {
+        let rows = output.dims()[..D - 1].iter().product::<usize>();
+        self.sum(output) / (rows as f64 / 64.0).sqrt().max(1.0)
+    }
+
+    fn sum<const D: usize>(self, output: Tensor<D>) -> Tensor<1> {
         match self {
             Self::Contiguous => (output.clone() * values(output.dims(), 99)).sum(),
             Self::Swapped => {

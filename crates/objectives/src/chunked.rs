@@ -1,6 +1,6 @@
 //! The exact gradient of a loss over a large batch, in the memory of a small one.
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Distribution, Tensor};
 
@@ -32,6 +32,7 @@ pub fn chunked<M: Module, T, const N: usize>(
         Tensor::<1>::random([1], Distribution::Uniform(0.0, 1.0), &device).into_scalar();
     let seed = |chunk: usize| device.seed(u64::from(first.to_bits()) << 32 | chunk as u64);
 
+    model.visit(&mut Draw);
     let still = model.clone().no_grad();
     let mut parts: [Vec<Tensor<2>>; N] = std::array::from_fn(|_| Vec::with_capacity(chunks));
     for chunk in 0..chunks {
@@ -66,4 +67,13 @@ pub fn chunked<M: Module, T, const N: usize>(
         start += rows;
     }
     (sum.grads(), value, rest)
+}
+
+/// A parameter is drawn when it is first used, and is then without a gradient in all clones if that was in one without.
+struct Draw;
+
+impl ModuleVisitor for Draw {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        param.val();
+    }
 }

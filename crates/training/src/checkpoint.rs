@@ -169,8 +169,19 @@ impl CheckpointSet {
     ///
     /// [`Error::Checkpoint`] when the file belongs to another architecture.
     pub fn load_model<M: Module>(&self, model: M) -> Result<M, Error> {
-        let averaged = self.contents.contains_key(AVERAGE);
-        self.load(if averaged { AVERAGE } else { MODEL }, model)
+        self.load(self.model_name(), model)
+    }
+
+    /// The file that [`load_model`](Self::load_model) reads.
+    pub(crate) fn model_bytes(&self) -> Result<&Bytes, Error> {
+        self.content(self.model_name())
+    }
+
+    fn model_name(&self) -> &'static str {
+        match self.contents.contains_key(AVERAGE) {
+            true => AVERAGE,
+            false => MODEL,
+        }
     }
 
     pub(crate) fn optimizer(&self) -> Result<OptimizerRecord, Error> {
@@ -227,6 +238,11 @@ pub(crate) fn of_step(dir: &RunDir, step: usize) -> Result<CheckpointSet, Error>
 ///
 /// [`Error::Checkpoint`] when there is none, or it does not fit the model.
 pub fn load_newest<M: Module>(dir: &RunDir, model: M) -> Result<M, Error> {
+    chosen(dir)?.load_model(model)
+}
+
+/// The set of a run to evaluate and use.
+pub(crate) fn chosen(dir: &RunDir) -> Result<CheckpointSet, Error> {
     match newest(dir)? {
         (Some(set), skipped) => {
             skipped.iter().for_each(|line| tell!("{line}"));
@@ -235,8 +251,8 @@ pub fn load_newest<M: Module>(dir: &RunDir, model: M) -> Result<M, Error> {
                 tell!("note: this training has not ended; these are the weights of step {step}");
             }
             match set.state.selected {
-                Some(step) if step != set.state.step => of_step(dir, step)?.load_model(model),
-                _ => set.load_model(model),
+                Some(step) if step != set.state.step => of_step(dir, step),
+                _ => Ok(set),
             }
         }
         (None, skipped) => {

@@ -6,7 +6,7 @@ use crate::run_dir::METRICS;
 use crate::silent::Silent;
 use crate::strategy::{Average, End, NonFinite, StepStrategy, lock};
 use crate::tell;
-use crate::{Error, Observe, Run, seeds};
+use crate::{Error, Observe, Run, init, seeds};
 use burn::data::dataloader::DataLoader;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLrScheduler;
 use burn::module::{Module, ModuleVisitor, Param};
@@ -86,7 +86,11 @@ where
 {
     config.check(train.num_items(), 1 + run.others.len())?;
     let set = newest(run, config.keep_best > 0)?;
-    let mut model = initialise(run, config, model)?;
+    let (mut model, started) = initialise(run, config, model)?;
+    if let (None, Some(line)) = (&set, started) {
+        tell!("{line}");
+        run.dir.log(&line)?;
+    }
     if !run.others.is_empty() && has_running_statistics(&model) {
         return Err(Error::Usage(
             "batch normalisation cannot train on several devices: its running statistics would depend on which is \
@@ -247,26 +251,36 @@ fn newest(run: &Run, keeps_best: bool) -> Result<Option<CheckpointSet>, Error> {
     }
 }
 
-/// Draws the initial weights from the seed of the run, moves them to the training device, and freezes
-/// what is not to train.
+/// Draws the initial weights from the seed of the run, takes those of the run that it starts from, moves them to the
+/// training device, and freezes what is not to train. A line says what was taken.
 pub(crate) fn initialise<M: Module>(
     run: &Run,
     config: &TrainingConfig,
     model: M,
-) -> Result<M, Error> {
+) -> Result<(M, Option<String>), Error> {
     run.device.seed(seeds::derive(run.seed, seeds::INIT, 0));
     model.visit(&mut DrawAll);
-    let model = match model.devices().iter().all(|device| device.is_autodiff()) {
+    let mut model = match model.devices().iter().all(|device| device.is_autodiff()) {
         true => model,
         false => model.train(),
     };
+    let mut started = None;
+    // What goes on has its weights from a checkpoint; where it once started from may be gone.
+    if let Some(init) = run.init.as_ref().filter(|_| !run.resume || !goes_on(run)) {
+        let (taken, line) = init::start_from(model, init)?;
+        (model, started) = (taken, Some(line));
+    }
     match config.freeze.as_slice() {
-        [] => Ok(model),
+        [] => Ok((model, started)),
         parts => {
             let group = group(&model, parts)?;
-            Ok(model.freeze_group(group))
+            Ok((model.freeze_group(group), started))
         }
     }
+}
+
+fn goes_on(run: &Run) -> bool {
+    checkpoint::exists(&run.dir).unwrap_or(false)
 }
 
 /// Burn draws a parameter when it is first used; in which order must not depend on the forward pass.

@@ -270,6 +270,7 @@ pub fn run(folder: &Path, resume: bool) -> Run {
         memory: None,
         interrupter: Interrupter::new(),
         resume,
+        init: None,
         data: String::new(),
         quiet: true,
         profile: false,

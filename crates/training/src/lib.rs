@@ -15,6 +15,7 @@
 //! | [`gradients`] | of all parameters together: norm, clipping, mean over batches |
 //! | [`schedule`] | linear warmup, then one of four decays |
 //! | [`mod@fit`] | the one way to train a model |
+//! | [`init`] | weights of another run to start from |
 //! | [`strategy`] | the loop over steps: guards, averages, when to look and to save |
 //! | [`memory`] | whether a training fits, before it starts |
 //! | [`checkpoint`] | sets of model, optimizer, schedule and state |
@@ -34,6 +35,7 @@ pub mod fit;
 #[cfg(test)]
 mod fixture;
 pub mod gradients;
+pub mod init;
 pub mod memory;
 pub mod metrics;
 pub mod observe;
@@ -53,6 +55,7 @@ mod suggest;
 pub use crucible_evaluation::accuracy::Prediction;
 pub use error::{Error, Names, Origin};
 pub use fit::{Cost, Fitted, TrainingConfig, fit};
+pub use init::Init;
 pub use observe::{ClassificationOutput, Observe, Scalar};
 pub use profile::backward;
 pub use recipe::{AnyRecipe, Outcome, Preset, Recipe, Resolved};

@@ -43,7 +43,7 @@ where
     };
     let room = Room { limit, batch_size };
     room.holds(start + 4 * model.num_params() as u64)?;
-    let model = initialise(run, config, model)?;
+    let (model, _) = initialise(run, config, model)?;
     // Clones share what batch normalisation has seen; the record takes it back.
     let record = model.clone().into_record();
     let parts = Parts::of(&model, config);
@@ -277,7 +277,7 @@ mod tests {
         // The weights that `fit` draws, which is where a rehearsed model goes on.
         let folder = tempfile::tempdir().unwrap();
         let run = run(folder.path(), false);
-        let drawn = initialise(&run, &config(4), plain.unwrap()).unwrap();
+        let (drawn, _) = initialise(&run, &config(4), plain.unwrap()).unwrap();
         assert_eq!(model.classifier.weights(), drawn.classifier.weights());
     }
 

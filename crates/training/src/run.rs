@@ -1,7 +1,7 @@
 //! One run: where it writes, what it draws its numbers from, where it computes.
 
 use crate::run_dir::Lock;
-use crate::{Error, RunDir, TrainingConfig, checkpoint, run_dir};
+use crate::{Error, Init, RunDir, TrainingConfig, checkpoint, run_dir};
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use crucible_kernels::{Implementation, implementation, threads};
@@ -32,6 +32,9 @@ pub struct RunRecord {
     /// Threads that operations on the CPU shared when it started; 0 in records older than the question.
     #[serde(default)]
     pub threads: usize,
+    /// Run whose weights it started from; empty when it started from none.
+    #[serde(default)]
+    pub init: String,
     /// Data set given with `--data`; empty when the configuration names it.
     pub data: String,
     /// SHA-256 of the data as the recipe read it; empty until then.
@@ -64,6 +67,7 @@ impl RunRecord {
             device: device_name(device),
             kernels: implementation(device).name().to_string(),
             threads: threads(),
+            init: String::new(),
             data: data.to_string(),
             data_digest: String::new(),
             versions: BTreeMap::from([
@@ -82,6 +86,7 @@ impl RunRecord {
             ("backend", &self.backend, &other.backend),
             ("data", &self.data, &other.data),
             ("kernels", &self.kernels, &other.kernels),
+            ("init", &self.init, &other.init),
         ];
         let mut lines: Vec<String> = top
             .into_iter()
@@ -172,6 +177,8 @@ pub struct Run {
     pub interrupter: Interrupter,
     /// Whether to continue at the newest checkpoint, if there is one.
     pub resume: bool,
+    /// The run whose weights to start from.
+    pub init: Option<Init>,
     /// The data set that `--data` names; empty for the one of the configuration.
     pub data: String,
     /// Whether to print no progress.

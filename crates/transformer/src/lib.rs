@@ -14,6 +14,7 @@
 //! | [`position`](Positions) | learned and sinusoidal positions |
 //! | [`pooling`](Pooling) | one vector for a sequence |
 //! | [`config_error`](ConfigError) | sizes that do not fit together |
+//! | [`language_head`](LanguageHead) | states to a guess among all tokens |
 //! | [`text`](TextEncoder) | token ids to an [`Encoded`] sequence |
 
 mod attention;
@@ -24,6 +25,7 @@ mod dropout;
 mod encoded;
 mod encoder;
 mod feed_forward;
+mod language_head;
 mod linear;
 mod mask;
 mod norm;
@@ -41,6 +43,7 @@ pub use decoder::{Decoder, DecoderConfig};
 pub use encoded::Encoded;
 pub use encoder::{Encoder, EncoderConfig};
 pub use feed_forward::{FeedForward, FeedForwardConfig};
+pub use language_head::LanguageHead;
 pub use linear::{embedding_initializer, linear, project, project_and_activate};
 pub use mask::AttentionMask;
 pub use norm::LayerNorm;

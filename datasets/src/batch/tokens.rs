@@ -38,6 +38,11 @@ impl TokensHost {
         host
     }
 
+    /// Tokens of the longest text: the length of all.
+    pub fn length(&self) -> usize {
+        self.shape[1]
+    }
+
     /// Moves the texts to the device.
     pub fn upload(self, device: &Device) -> Tokens {
         Tokens {

@@ -1,5 +1,7 @@
 //! Pretraining: one file per recipe.
 
 mod contrastive;
+mod mlm;
 
 pub use contrastive::{Contrastive, ContrastiveConfig};
+pub use mlm::{Mlm, MlmConfig};

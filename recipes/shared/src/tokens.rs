@@ -5,7 +5,8 @@ use crucible_training::{Error, Run};
 
 const FILE: &str = "tokenizer.json";
 
-/// Trains the tokenizer on `texts`, or loads the user's, and saves it with the run.
+/// Loads the user's tokenizer, or that of the run whose weights this one starts from, or trains one on `texts`; saves it
+/// with the run.
 ///
 /// # Errors
 ///
@@ -15,7 +16,12 @@ pub fn tokenizer(
     run: &Run,
     texts: impl IntoIterator<Item = impl AsRef<str>>,
 ) -> Result<Tokenizer, Error> {
-    let tokenizer = Tokenizer::new(config, texts).map_err(Error::data)?;
+    let theirs = run.init.as_ref().map(|init| init.run.join(FILE));
+    let tokenizer = match theirs.filter(|file| config.file.is_empty() && file.exists()) {
+        Some(file) => Tokenizer::from_file(&file, config.max_length),
+        None => Tokenizer::new(config, texts),
+    };
+    let tokenizer = tokenizer.map_err(Error::data)?;
     let json = tokenizer.to_json().map_err(Error::data)?;
     let file = run.dir.file(FILE);
     if std::fs::read(&file).is_ok_and(|saved| saved != json.as_bytes()) {

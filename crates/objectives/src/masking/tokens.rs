@@ -97,7 +97,7 @@ pub fn mask_tokens(
     let wanted = masking.rate * tokens as f64;
     // The part of a token that is left over is a chance, so that the rate holds for short texts too.
     let wanted = wanted as usize + usize::from(random.random_bool(wanted.fract()));
-    let wanted = wanted.clamp(usize::from(masking.rate > 0.0), tokens);
+    let wanted = wanted.max(usize::from(masking.rate > 0.0)).min(tokens);
     let mut chosen = vec![false; ids.len()];
     let mut count = 0;
     for start in order(groups.len(), random) {

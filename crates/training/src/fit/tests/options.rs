@@ -235,7 +235,9 @@ fn a_frozen_part_does_not_move() {
     };
     let folder = tempfile::tempdir().unwrap();
     let start = run(folder.path(), false);
-    let model = initialise(&start, &config(STEPS), Classifier::new(&start.device)).unwrap();
+    let model = initialise(&start, &config(STEPS), Classifier::new(&start.device))
+        .unwrap()
+        .0;
     assert_eq!(hidden(&fitted.model), hidden(&model));
     assert_ne!(hidden(&free.model), hidden(&model));
     let head = |model: &Classifier| -> Vec<f32> {

@@ -1,0 +1,160 @@
+//! Masked language modelling: a text encoder guesses the words that are hidden from it.
+//!
+//! ```text
+//! crucible train mlm --data brown.txt                       # text of your own, of any size
+//! crucible train mlm --data brown.txt --set masking.unit=span
+//! crucible train mlm --preset smoke                         # the names of emoji
+//! ```
+
+use std::sync::Arc;
+
+use burn::data::dataloader::DataLoader;
+use burn::module::Module;
+use burn::train::InferenceStep;
+use crucible_datasets::{
+    EvalLoader, LoaderConfig, Split, TextData, Tokenizer, TokenizerConfig, open_passages,
+};
+use crucible_kernels::among_threads;
+use crucible_objectives::masking::TokenMasking;
+use crucible_shared::{data_name, learn, reopen_tokenizer, tokenizer};
+use crucible_training::metrics::Means;
+use crucible_training::{
+    Cost, Error, Observe, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use collate::MaskedCollate;
+use model::{LanguageModel, TextTowerConfig};
+
+mod collate;
+mod model;
+mod presets;
+
+/// The recipe.
+pub struct Mlm;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct MlmConfig {
+    /// Text: a `.txt` file, a folder of them, or a dataset whose captions or questions are read.
+    pub data: String,
+    /// Bytes of a passage, whole words: four to five for each of `tokenizer.max_length` tokens fill a sequence.
+    pub passage: usize,
+    /// How text becomes token ids; passages of more tokens are cut.
+    pub tokenizer: TokenizerConfig,
+    /// Batches of passages.
+    pub loader: LoaderConfig,
+    /// Which tokens are hidden.
+    pub masking: TokenMasking,
+    /// The text encoder.
+    pub model: TextTowerConfig,
+    /// Optimizer, schedule, how often to look and save.
+    pub training: TrainingConfig,
+}
+
+/// Bytes of training text that a vocabulary is made from; of larger files, passages spread evenly.
+const VOCABULARY_BYTES: usize = 16 << 20;
+
+impl MlmConfig {
+    fn open(&self, command: &str, run: &Run) -> Result<TextData, Error> {
+        let name = data_name(command, run, &self.data);
+        open_passages(name, self.passage).map_err(Error::data)
+    }
+
+    fn collate(&self, tokenizer: Tokenizer) -> Result<Arc<MaskedCollate>, Error> {
+        let collate = MaskedCollate::new(tokenizer, self.masking.clone());
+        Ok(Arc::new(collate.map_err(Error::data)?))
+    }
+}
+
+impl Recipe for Mlm {
+    const NAME: &'static str = "mlm";
+    const ABOUT: &'static str = "guesses the words that are hidden from it (BERT)";
+    const PRESETS: &'static [Preset] = &presets::PRESETS;
+    type Config = MlmConfig;
+
+    fn preset(preset: &str, _: &toml::Table) -> MlmConfig {
+        presets::config(preset)
+    }
+
+    fn train(config: &MlmConfig, run: &Run) -> Result<Outcome, Error> {
+        config.model.check()?;
+        let data = config.open("", run)?;
+        data.samples(Split::Test).map_err(Error::data)?;
+        run.record_data(&data.digest)?;
+        let tokenizer = tokenizer(&config.tokenizer, run, vocabulary_texts(&data)?)?;
+        let device = run.training_device(&config.training);
+        let model = config.model.init(&config.tokenizer, &tokenizer, &device);
+        let collate = config.collate(tokenizer)?;
+        let (training, loader) = (&config.training, &config.loader);
+        let fitted = learn(run, training, loader, &collate, &data, model)?;
+        let outcome = score(config, run, collate, &data, Split::Test, &fitted.model)?;
+        Ok(Outcome {
+            cost: fitted.cost,
+            ..outcome
+        })
+    }
+
+    fn evaluate(config: &MlmConfig, run: &Run, data: &str, split: &str) -> Result<Outcome, Error> {
+        let split = split.parse().map_err(Error::data)?;
+        let data = config.open(data, run)?;
+        let tokenizer = reopen_tokenizer(&config.tokenizer, run)?;
+        let model = config
+            .model
+            .init(&config.tokenizer, &tokenizer, &run.device);
+        let model = checkpoint::load_newest(&run.dir, model)?;
+        score(
+            config,
+            run,
+            config.collate(tokenizer)?,
+            &data,
+            split,
+            &model,
+        )
+    }
+}
+
+/// Passages of the training split, all or evenly spread.
+fn vocabulary_texts(data: &TextData) -> Result<Vec<String>, Error> {
+    let samples = data.samples(Split::Train).map_err(Error::data)?;
+    let first = samples.get(0).map_err(Error::data)?;
+    let most = (VOCABULARY_BYTES / first.len().max(1)).max(1);
+    let apart = samples.len().div_ceil(most);
+    let numbers = (0..samples.len()).step_by(apart);
+    numbers
+        .map(|number| samples.get(number).map_err(Error::data))
+        .collect()
+}
+
+/// Loss, accuracy and perplexity over hidden tokens, the same ones each time.
+fn score(
+    config: &MlmConfig,
+    run: &Run,
+    collate: Arc<MaskedCollate>,
+    data: &TextData,
+    split: Split,
+    model: &LanguageModel,
+) -> Result<Outcome, Error> {
+    let samples = data.samples(split).map_err(Error::data)?;
+    let loader = EvalLoader::new(samples, collate, &config.loader, &run.device);
+    let mut means = Means::default();
+    for batch in loader.map_err(Error::data)?.iter() {
+        let (batch, model) = (batch.map_err(Error::data)?, model.clone());
+        let step = move || InferenceStep::step(&model, batch).observe();
+        means.add(&among_threads(&run.device, step));
+    }
+    let mut metrics = means.means();
+    if let Some(loss) = metrics.get("loss").copied() {
+        metrics.insert("perplexity".into(), loss.exp());
+    }
+    Ok(Outcome {
+        metrics,
+        predictions: Vec::new(),
+        cost: Cost {
+            parameters: model.num_params(),
+            ..Cost::default()
+        },
+        data_digest: data.digest.clone(),
+    })
+}

@@ -1,0 +1,116 @@
+//! A text encoder with a head that guesses tokens.
+
+use burn::module::Module;
+use burn::tensor::Device;
+use burn::train::{InferenceStep, TrainOutput, TrainStep};
+use crucible_datasets::{Tokenizer, TokenizerConfig};
+use crucible_objectives::language::{at_positions, masked_language};
+use crucible_training::{ClassificationOutput, Error};
+use crucible_transformer::{
+    Activation, EncoderConfig, LanguageHead, NormPlacement, TextEncoder, TextEncoderConfig,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::collate::MaskedBatch;
+
+/// A text encoder.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct TextTowerConfig {
+    /// Width of the tokens.
+    pub d_model: usize,
+    /// Attention heads; must divide `d_model`.
+    pub heads: usize,
+    /// Width of the hidden layer of each feed-forward network.
+    pub d_ff: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Chance that a unit is dropped in training.
+    pub dropout: f64,
+    /// Non-linearity: gelu, gelu-tanh or relu.
+    pub activation: Activation,
+    /// Normalise before (pre) or after (post) each sub-layer; BERT has post.
+    pub norm: NormPlacement,
+}
+
+impl TextTowerConfig {
+    fn stack(&self) -> EncoderConfig {
+        EncoderConfig::new(self.d_model, self.heads, self.d_ff, self.layers)
+            .with_dropout(self.dropout)
+            .with_activation(self.activation)
+            .with_norm(self.norm)
+    }
+
+    /// Whether the sizes fit together.
+    pub fn check(&self) -> Result<(), Error> {
+        let sizes = self.stack().check();
+        sizes.map_err(|error| Error::Usage(error.to_string()))
+    }
+
+    /// A model with fresh weights.
+    pub fn init(
+        &self,
+        config: &TokenizerConfig,
+        tokenizer: &Tokenizer,
+        device: &Device,
+    ) -> LanguageModel {
+        let vocabulary = tokenizer.vocabulary_size();
+        let stack = self.stack();
+        let (activation, epsilon) = (stack.activation, stack.norm_epsilon);
+        let text = TextEncoderConfig::new(vocabulary, config.max_length, stack);
+        LanguageModel {
+            encoder: Towers {
+                text: text.init(device),
+            },
+            head: LanguageHead::new(self.d_model, vocabulary, activation, epsilon, device),
+        }
+    }
+}
+
+/// The encoder and its head.
+#[derive(Module, Debug)]
+pub struct LanguageModel {
+    encoder: Towers,
+    head: LanguageHead,
+}
+
+/// The one tower there is, at the path that it has in models of two.
+#[derive(Module, Debug)]
+struct Towers {
+    text: TextEncoder,
+}
+
+impl LanguageModel {
+    /// Only hidden positions are decoded.
+    fn guess(&self, batch: MaskedBatch) -> ClassificationOutput {
+        let MaskedBatch { texts, ids, .. } = batch;
+        let text = &self.encoder.text;
+        let states = text.forward(texts.ids, None, Some(texts.padding)).tokens;
+        let states = at_positions(states, batch.positions);
+        let logits = self.head.forward(states, text.embeddings.word.weight.val());
+        ClassificationOutput {
+            loss: masked_language(logits.clone(), batch.targets.clone()),
+            logits,
+            targets: batch.targets,
+            ids,
+        }
+    }
+}
+
+impl TrainStep for LanguageModel {
+    type Input = MaskedBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: MaskedBatch) -> TrainOutput<ClassificationOutput> {
+        self.guess(batch).backward(self)
+    }
+}
+
+impl InferenceStep for LanguageModel {
+    type Input = MaskedBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: MaskedBatch) -> ClassificationOutput {
+        self.guess(batch)
+    }
+}
