@@ -1,5 +1,7 @@
 //! The exact gradient of a loss over a large batch, in the memory of a small one.
 
+use std::ops::Range;
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Distribution, Tensor};
@@ -9,8 +11,9 @@ use burn::tensor::{Distribution, Tensor};
 /// gradient of each; then each chunk is embedded a second time, with a tape, and its gradient sent back. Time is that
 /// of one more forward pass. Numbers that the model draws, for dropout, are the same both times.
 ///
-/// `embed(model, i)` embeds chunk `i` as `N` tensors of its rows. `loss` sees the chunks one after the other, and
-/// returns the loss first; whatever parameters it uses of `model` get their gradients too.
+/// `embed(model, i)` embeds chunk `i` as `N` tensors of its rows. `loss(all, rows)` is what `rows`, those of a chunk,
+/// add to the loss, and whatever else is to be known of them; parameters of `model` that it uses get their gradients
+/// too. Returned are the gradients, the loss, and what was said of each chunk.
 ///
 /// # Shapes
 /// - what `embed` returns: `[rows of the chunk, d]`; what `loss` gets: `[rows of all chunks, d]`
@@ -21,8 +24,8 @@ pub fn chunked<M: Module, T, const N: usize>(
     model: &M,
     chunks: usize,
     embed: impl Fn(&M, usize) -> [Tensor<2>; N],
-    loss: impl FnOnce([Tensor<2>; N]) -> (Tensor<1>, T),
-) -> (GradientsParams, Tensor<1>, T) {
+    loss: impl Fn([Tensor<2>; N], Range<usize>) -> (Tensor<1>, T),
+) -> (GradientsParams, Tensor<1>, Vec<T>) {
     let device = model
         .devices()
         .into_iter()
@@ -41,32 +44,50 @@ pub fn chunked<M: Module, T, const N: usize>(
         parts
             .iter_mut()
             .zip(embedded)
-            .for_each(|(part, rows)| part.push(rows.detach()));
+            .for_each(|(part, rows)| part.push(rows.inner()));
     }
     drop(still);
-    let rows: Vec<usize> = parts[0].iter().map(|part| part.dims()[0]).collect();
-    let leaves = parts.map(|part| Tensor::cat(part, 0).require_grad());
-    let (value, rest) = loss(leaves.clone());
-    let mut gradients = value.backward();
-    let above = leaves.map(|leaf| leaf.grad_remove(&mut gradients));
+    let ends = parts[0].iter().scan(0, |end, part| {
+        let start = *end;
+        *end += part.dims()[0];
+        Some(start..*end)
+    });
+    let ranges: Vec<Range<usize>> = ends.collect();
+    let all = parts.map(|part| Tensor::cat(part, 0));
 
     let mut sum = GradientsAccumulator::new();
-    sum.accumulate(model, GradientsParams::from_grads(gradients, model));
-    let mut start = 0;
-    for (chunk, rows) in rows.into_iter().enumerate() {
+    let (mut value, mut said) = (None::<Tensor<1>>, Vec::with_capacity(chunks));
+    let mut above = all.clone().map(|all| all.zeros_like());
+    for rows in &ranges {
+        let leaves = all.clone().map(|all| all.autodiff().require_grad());
+        let (part, more) = loss(leaves.clone(), rows.clone());
+        let mut gradients = part.backward();
+        for (above, leaf) in above.iter_mut().zip(leaves) {
+            if let Some(gradient) = leaf.grad_remove(&mut gradients) {
+                *above = above.clone() + gradient;
+            }
+        }
+        sum.accumulate(model, GradientsParams::from_grads(gradients, model));
+        let part = part.inner();
+        value = Some(value.map_or(part.clone(), |value| value + part));
+        said.push(more);
+    }
+    drop(all);
+
+    for (chunk, rows) in ranges.into_iter().enumerate() {
         seed(chunk);
         let embedded = embed(model, chunk).into_iter().zip(&above);
-        let surrogate = embedded.filter_map(|(embedded, above)| {
-            let above = above.clone()?.narrow(0, start, rows);
-            Some((embedded * above.autodiff()).sum())
+        let surrogate = embedded.map(|(embedded, above)| {
+            let above = above.clone().narrow(0, rows.start, rows.len());
+            (embedded * above.autodiff()).sum()
         });
         if let Some(surrogate) = surrogate.reduce(|a, b| a + b) {
             let gradients = surrogate.backward();
             sum.accumulate(model, GradientsParams::from_grads(gradients, model));
         }
-        start += rows;
     }
-    (sum.grads(), value, rest)
+    let value = value.unwrap_or_else(|| panic!("no chunks"));
+    (sum.grads(), value, said)
 }
 
 /// A parameter is drawn when it is first used, and is then without a gradient in all clones if that was in one without.

@@ -29,5 +29,5 @@ pub mod pixels;
 mod testing;
 
 pub use chunked::chunked;
-pub use contrastive::{info_nce, normalise, siglip};
+pub use contrastive::{info_nce, info_nce_of, normalise, siglip, siglip_of};
 pub use joint::{uncertainty, weighted};

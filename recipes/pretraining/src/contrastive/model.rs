@@ -1,13 +1,15 @@
 //! The dual encoder with its loss.
 
+use std::ops::Range;
+
 use burn::module::Module;
 use burn::tensor::{ExecutionError, Int, Tensor};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use crucible_datasets::CaptionBatch;
 use crucible_fusion::DualEncoder;
 use crucible_objectives::contrastive::Contrastive;
-use crucible_objectives::{chunked, info_nce, siglip};
-use crucible_training::{Observe, Scalar};
+use crucible_objectives::{chunked, info_nce_of, siglip_of};
+use crucible_training::{Observe, Scalar, backward};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,8 +41,8 @@ pub struct ContrastiveModel {
 pub struct PairOutput {
     /// Mean over the pairs, `[1]`.
     pub loss: Tensor<1>,
-    /// Similarity of each image (row) to each text (column), `[pairs, pairs]`.
-    pub logits: Tensor<2>,
+    /// Images and texts whose partner was the most similar of the batch, `[1]`.
+    pub hits: Tensor<1, Int>,
     /// What similarities are multiplied by, `[1]`.
     pub scale: Tensor<1>,
     /// The images' ids.
@@ -49,31 +51,60 @@ pub struct PairOutput {
 
 impl ContrastiveModel {
     /// Images and texts of some pairs of a batch: twice `[rows, d_embedding]`.
-    fn embed(&self, batch: &CaptionBatch, start: usize, rows: usize) -> [Tensor<2>; 2] {
-        let images = batch.images.clone().narrow(0, start, rows);
-        let ids = batch.texts.ids.clone().narrow(0, start, rows);
-        let padding = batch.texts.padding.clone().narrow(0, start, rows);
+    fn embed(&self, batch: &CaptionBatch, rows: &Range<usize>) -> [Tensor<2>; 2] {
+        let images = batch.images.clone().narrow(0, rows.start, rows.len());
+        let ids = batch.texts.ids.clone().narrow(0, rows.start, rows.len());
+        let padding = &batch.texts.padding;
+        let padding = padding.clone().narrow(0, rows.start, rows.len());
         [
             self.encoder.embed_images(images),
             self.encoder.embed_texts(ids, padding),
         ]
     }
 
-    fn compare(&self, [images, texts]: [Tensor<2>; 2]) -> Contrastive {
+    /// What the pairs of `rows` add to the loss over all.
+    fn compare(&self, [images, texts]: [Tensor<2>; 2], rows: Range<usize>) -> Contrastive {
         let scale = self.encoder.scale();
         match self.loss {
-            Loss::InfoNce => info_nce(images, texts, scale),
-            Loss::Siglip => siglip(images, texts, scale, self.encoder.bias.val()),
+            Loss::InfoNce => info_nce_of(images, texts, scale, rows),
+            Loss::Siglip => siglip_of(images, texts, scale, self.encoder.bias.val(), rows),
         }
     }
 
     fn output(&self, compared: Contrastive, ids: Vec<String>) -> PairOutput {
         PairOutput {
             loss: compared.loss,
-            logits: compared.logits,
+            hits: compared.hits,
             scale: self.encoder.scale(),
             ids,
         }
+    }
+
+    /// All pairs at once.
+    fn whole(&self, batch: CaptionBatch) -> PairOutput {
+        let all = 0..batch.ids.len();
+        let compared = self.compare(self.embed(&batch, &all), all);
+        self.output(compared, batch.ids)
+    }
+
+    /// A chunk at a time.
+    fn in_chunks(&self, batch: CaptionBatch) -> TrainOutput<PairOutput> {
+        let pairs = batch.ids.len();
+        let part = |model: &Self, number: usize| {
+            let start = number * self.chunk;
+            model.embed(&batch, &(start..pairs.min(start + self.chunk)))
+        };
+        let compare = |embedded, rows| {
+            let Contrastive { loss, hits } = self.compare(embedded, rows);
+            (loss, hits)
+        };
+        let (grads, loss, hits) = chunked(self, pairs.div_ceil(self.chunk), part, compare);
+        let compared = Contrastive {
+            loss,
+            hits: Tensor::cat(hits, 0).sum(),
+        };
+        let item = self.output(compared, batch.ids.clone());
+        TrainOutput { grads, item }
     }
 }
 
@@ -82,23 +113,11 @@ impl TrainStep for ContrastiveModel {
     type Output = PairOutput;
 
     fn step(&self, batch: CaptionBatch) -> TrainOutput<PairOutput> {
-        let pairs = batch.ids.len();
-        if self.chunk == 0 || self.chunk >= pairs {
-            let compared = self.compare(self.embed(&batch, 0, pairs));
-            let gradients = crucible_training::backward(&compared.loss);
-            return TrainOutput::new(self, gradients, self.output(compared, batch.ids));
+        if self.chunk > 0 && self.chunk < batch.ids.len() {
+            return self.in_chunks(batch);
         }
-        let part = |model: &Self, number: usize| {
-            let start = number * self.chunk;
-            model.embed(&batch, start, self.chunk.min(pairs - start))
-        };
-        let compare = |embedded| {
-            let compared = self.compare(embedded);
-            (compared.loss.clone(), compared)
-        };
-        let (grads, _, compared) = chunked(self, pairs.div_ceil(self.chunk), part, compare);
-        let item = self.output(compared, batch.ids.clone());
-        TrainOutput { grads, item }
+        let output = self.whole(batch);
+        TrainOutput::new(self, backward(&output.loss), output)
     }
 }
 
@@ -107,8 +126,7 @@ impl InferenceStep for ContrastiveModel {
     type Output = PairOutput;
 
     fn step(&self, batch: CaptionBatch) -> PairOutput {
-        let pairs = batch.ids.len();
-        self.output(self.compare(self.embed(&batch, 0, pairs)), batch.ids)
+        self.whole(batch)
     }
 }
 
@@ -117,7 +135,7 @@ impl ItemLazy for PairOutput {
         self.loss.device().flush()?;
         Ok(Self {
             loss: self.loss.without_autodiff(),
-            logits: self.logits.without_autodiff(),
+            hits: self.hits.without_autodiff(),
             scale: self.scale.without_autodiff(),
             ids: self.ids,
         })
@@ -127,21 +145,14 @@ impl ItemLazy for PairOutput {
 impl Observe for PairOutput {
     /// The accuracy is the share of images and texts whose partner is the most similar of the batch.
     fn observe(&self) -> Vec<Scalar> {
-        let logits = self.logits.clone().without_autodiff();
-        let [pairs, _] = logits.dims();
-        let own = Tensor::<1, Int>::arange(0..pairs as i64, &logits.device());
-        let hits = |logits: Tensor<2>| {
-            let found = logits.argmax(1).squeeze_dim::<1>(1);
-            found.equal(own.clone()).int().sum().into_scalar::<i64>() as f64
-        };
-        let right = hits(logits.clone()) + hits(logits.transpose());
         let read = |value: &Tensor<1>| value.clone().without_autodiff().into_scalar::<f64>();
-        let weight = pairs as f64;
+        let hits = self.hits.clone().without_autodiff().into_scalar::<i64>();
+        let weight = self.ids.len() as f64;
         vec![
             Scalar::mean("loss", read(&self.loss), weight),
             Scalar {
                 name: "accuracy",
-                sum: right / 2.0,
+                sum: hits as f64 / 2.0,
                 weight,
             },
             Scalar::mean("scale", read(&self.scale), weight),
