@@ -106,12 +106,20 @@ enum Above {
     Swapped,
     /// One number, spread over all.
     Expanded,
+    /// The first part of a larger one.
+    First,
     /// The last part of a larger one.
-    Part,
+    Last,
 }
 
 impl Above {
-    const ALL: [Self; 4] = [Self::Contiguous, Self::Swapped, Self::Expanded, Self::Part];
+    const ALL: [Self; 5] = [
+        Self::Contiguous,
+        Self::Swapped,
+        Self::Expanded,
+        Self::First,
+        Self::Last,
+    ];
 
     /// A sum over the output, divided so that a gradient that many rows add up to stays of order one: rounding grows
     /// with the square root of their number, and the tolerance is for numbers of that order.
@@ -129,9 +137,14 @@ impl Above {
             }
             Self::Expanded => output.sum(),
             // Burn leaves empty tensors out.
-            Self::Part if output.shape().num_elements() == 0 => output.sum(),
-            Self::Part => {
-                let both = Tensor::cat(vec![values(output.dims(), 98), output], 0);
+            Self::First | Self::Last if output.shape().num_elements() == 0 => output.sum(),
+            Self::First | Self::Last => {
+                let other = values(output.dims(), 98);
+                let both = match self {
+                    Self::First => vec![output, other],
+                    _ => vec![other, output],
+                };
+                let both = Tensor::cat(both, 0);
                 (both.clone() * values(both.dims(), 99)).sum()
             }
         }

@@ -76,3 +76,37 @@ impl Room {
         tensor(values, shape)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    fn float(tensor: Tensor<2>) -> Float {
+        primitive(tensor)
+    }
+
+    /// Alone, shared, and either half: afterwards nobody else holds what is to be written to.
+    #[test]
+    fn what_is_owned_is_seen_by_nobody_else() {
+        let all = Tensor::<2>::from_floats([[1.0, 2.0], [3.0, 4.0]], &Device::flex());
+        let halves = [0, 1].map(|row| all.clone().narrow(0, row, 1));
+        let [first, last] = halves.map(|half| owned(float(half)));
+        let shared = owned(float(all.clone()));
+        for (found, expected) in [
+            (first, &[1.0, 2.0][..]),
+            (last, &[3.0, 4.0]),
+            (shared, &[1.0, 2.0, 3.0, 4.0]),
+        ] {
+            assert!(found.is_unique());
+            assert_eq!(found.bytes().len(), 4 * expected.len());
+            assert_eq!(values(&found), expected);
+        }
+        let place = values(&float(all.clone())).as_ptr();
+        assert_eq!(
+            values(&owned(float(all))).as_ptr(),
+            place,
+            "the last handle is not copied"
+        );
+    }
+}
