@@ -23,6 +23,7 @@ mod loader;
 mod order;
 mod passages;
 mod paths;
+mod pictures;
 mod prefetch;
 mod sample;
 mod split;
@@ -48,6 +49,7 @@ pub use loader::{EvalLoader, LoaderConfig, TrainLoader};
 pub use order::Permutation;
 pub use passages::open_passages;
 pub use paths::Root;
+pub use pictures::{Picture, open_pictures};
 pub use sample::{
     CaptionData, CaptionSample, Data, ImageData, LabelledImage, Question, Samples, TextData,
     VqaData, VqaSample,

@@ -5,11 +5,13 @@
 //!
 //! - [`statistics`]: mean, sample standard deviation and range over seeds.
 //! - [`accuracy`](mod@accuracy): hits overall, by group, and what was taken for what.
+//! - [`probe`]: a linear classifier on the features of a frozen encoder.
 //! - [`retrieval`](mod@retrieval): who finds whom in a space of images and texts, and how it lies.
 //! - [`table`]: aligned plain text for the terminal.
 //! - [`report`]: one run, or a comparison of many, as one self-contained HTML file.
 
 pub mod accuracy;
+pub mod probe;
 pub mod report;
 pub mod retrieval;
 pub mod statistics;

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`patch`](PatchEmbedding) | images to patch tokens, through a convolutional stem of [`Downsample`] stages or at once |
 //! | [`vit`](Vit) | Vision Transformer |
+//! | [`masked_autoencoder`](MaskedAutoencoder) | a ViT that sees some patches, and a decoder that guesses the others |
 //! | [`resnet`](ResNet) | ResNet-18, the convolutional baseline |
 //!
 //! Encoders return an [`Encoded`](crucible_transformer::Encoded); heads belong to the recipes.
 
 mod downsample;
+mod masked_autoencoder;
 mod patch;
 mod resnet;
 #[cfg(test)]
@@ -17,6 +19,7 @@ mod testing;
 mod vit;
 
 pub use downsample::Downsample;
+pub use masked_autoencoder::{MaskedAutoencoder, MaskedAutoencoderConfig, Visible};
 pub use patch::{PatchEmbedding, PatchEmbeddingConfig};
 pub use resnet::{BasicBlock, ConvNorm, ResNet, ResNetConfig, ResNetStem};
 pub use vit::{Vit, VitConfig};
