@@ -57,8 +57,8 @@ pub(crate) fn start_from<M: Module>(model: M, init: &Init) -> Result<(M, String)
         set.state.step,
         placing.taken,
         placing.stretched,
-        listed(&placing.missing),
-        listed(&unused)
+        grouped(&placing.missing),
+        grouped(&unused)
     );
     Ok((model, line))
 }
@@ -76,6 +76,21 @@ fn tensors(set: &CheckpointSet) -> Result<BTreeMap<String, TensorData>, Error> {
         Ok((name, TensorData::from_bytes(bytes, shape, dtype)))
     };
     tensors.map(read).collect::<Result<_, _>>().map_err(failed)
+}
+
+/// Tensors by the module they are in, three names deep: `encoder.vision.encoder (48), hidden.weight`.
+fn grouped(paths: &[String]) -> String {
+    const DEEP: usize = 3;
+    let mut groups: BTreeMap<String, usize> = BTreeMap::new();
+    for path in paths {
+        let names: Vec<&str> = path.split('.').take(DEEP).collect();
+        *groups.entry(names.join(".")).or_default() += 1;
+    }
+    let named = groups.into_iter().map(|(name, count)| match count {
+        1 => name,
+        _ => format!("{name} ({count})"),
+    });
+    listed(&named.collect::<Vec<_>>())
 }
 
 /// `a, b and 3 more`, or `none`.
@@ -205,6 +220,13 @@ mod tests {
             9.0, 0.0, 1.0, 3.0, 4.0, 2.0, 3.0, 5.0, 6.0, 6.0, 7.0, 9.0, 10.0, 8.0, 9.0, 11.0, 12.0,
         ];
         assert_eq!(stretched.try_to_vec::<f32>().unwrap(), expected);
+    }
+
+    #[test]
+    fn tensors_of_a_module_are_counted() {
+        let paths = ["a.b.c.weight", "a.b.c.bias", "a.b.d", "hidden.weight"].map(String::from);
+        assert_eq!(grouped(&paths), "a.b.c (2), a.b.d, hidden.weight");
+        assert_eq!(grouped(&[]), "none");
     }
 
     #[test]
