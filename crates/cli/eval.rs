@@ -108,12 +108,11 @@ pub fn reopen(
 }
 
 fn text(evaluated: &Evaluated) -> String {
-    let mut text = format!(
-        "{}, {} split: {} items\n",
-        evaluated.data,
-        evaluated.split,
-        output::count(evaluated.items)
-    );
+    let items = match evaluated.items {
+        0 => String::new(),
+        items => format!(": {} items", output::count(items)),
+    };
+    let mut text = format!("{}, {} split{items}\n", evaluated.data, evaluated.split);
     for (name, value) in evaluated.metrics {
         text += &match name.as_str() {
             "accuracy" => format!("accuracy  {}\n", output::percent(*value)),

@@ -19,7 +19,7 @@ Examples:
   crucible train vqa                                        minutes on two CPU cores
   crucible train vqa --set fusion=mid --set training.steps=500
   crucible train vqa --config my.toml --data my/folder --seed 7 --out runs/mine
-  crucible train vqa --init runs/vlp-quick-seed0            start from what another recipe has learnt
+  crucible train vqa --init runs/contrastive-quick-seed0    start from what another recipe has learnt
   crucible train vqa --resume                               go on after Ctrl-C")]
 pub struct Args {
     #[command(flatten)]
@@ -74,7 +74,7 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
     let config = args.choice.resolve(&[])?.table;
     let backend = devices::find(&args.place.backend)?;
     args.place.check_data(&config)?;
-    if let Some(init) = &args.init {
+    if let Some(init) = args.init.as_ref().filter(|_| !args.resume) {
         run::open(init)?;
     }
     let dir = RunDir::new(

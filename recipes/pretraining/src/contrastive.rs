@@ -104,6 +104,7 @@ impl Recipe for Contrastive {
         sizes.map_err(|error| Error::Usage(error.to_string()))?;
         let data = config.open("", run)?;
         data.samples(Split::Test).map_err(Error::data)?;
+        config.zero_shot.check()?;
         run.record_data(&data.digest)?;
         let texts = data.training_texts().map_err(Error::data)?;
         let tokenizer = tokenizer(&config.tokenizer, run, texts)?;

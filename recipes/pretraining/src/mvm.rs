@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use burn::train::InferenceStep;
 use crucible_datasets::{
     AugmentConfig, Data, EvalLoader, ImageConfig, ImageProcessor, LoaderConfig, Picture, Split,
-    open_pictures,
+    open_images, open_pictures,
 };
 use crucible_kernels::among_threads;
 use crucible_objectives::masking::PatchMasking;
@@ -100,6 +100,9 @@ impl Recipe for Mvm {
         sizes.map_err(|error| Error::Usage(error.to_string()))?;
         let data = config.open("", run)?;
         data.samples(Split::Test).map_err(Error::data)?;
+        if !config.probe.is_empty() {
+            open_images(&config.probe).map_err(Error::data)?;
+        }
         run.record_data(&data.digest)?;
         let model = config.init(&run.training_device(&config.training));
         let collate = config.collate()?;

@@ -100,6 +100,8 @@ pub fn score(
     metrics.insert("alignment".into(), aligned);
     metrics.insert("uniformity_images".into(), uniformity(&of_images));
     metrics.insert("uniformity_texts".into(), uniformity(&of_texts));
+    // One vector alone is spread neither well nor badly.
+    metrics.retain(|_, value| value.is_finite());
     metrics.extend(zero_shot::score(&config.zero_shot, &embedder, split)?);
 
     let scale: f32 = model.encoder.scale().into_scalar();

@@ -19,6 +19,16 @@ pub struct ZeroShotConfig {
     pub templates: Vec<String>,
 }
 
+impl ZeroShotConfig {
+    /// Whether there are such images, before a model has been trained for them.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.data.as_str() {
+            "" => Ok(()),
+            name => open_images(name).map(drop).map_err(Error::data),
+        }
+    }
+}
+
 /// `zero_shot_accuracy`, and `zero_shot_majority`: that of always naming the most frequent class.
 pub fn score(
     config: &ZeroShotConfig,

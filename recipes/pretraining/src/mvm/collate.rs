@@ -44,6 +44,14 @@ impl PatchCollate {
         side: usize,
     ) -> Result<Self, DataError> {
         augment.check()?;
+        if masking.ratio <= 0.0 || masking.ratio >= 1.0 {
+            return Err(DataError::Setting {
+                setting: "masking.ratio",
+                value: masking.ratio.to_string(),
+                reason: "expected more than 0 and less than 1: some patches are seen, some guessed"
+                    .into(),
+            });
+        }
         Ok(Self {
             images,
             augment,
