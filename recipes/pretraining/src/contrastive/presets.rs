@@ -16,9 +16,9 @@ pub const PRESETS: [Preset; 3] = [
     },
     Preset {
         name: "quick",
-        about: "2 M parameters on 1,332 emoji",
-        time: "not measured",
-        score: "not measured",
+        about: "1,332 emoji and their names, 57 epochs",
+        time: "8 minutes on 2 CPU cores",
+        score: "R@5 of 24% among 386 emoji it has not seen (chance: 1.3%)",
     },
     Preset {
         name: "full",
@@ -79,11 +79,14 @@ fn small(d_model: usize, layers: usize) -> ContrastiveConfig {
         chunk: 0,
         zero_shot: ZeroShotConfig {
             data: "emoji-groups".into(),
-            templates: ["{}", "a picture of {}"].map(String::from).to_vec(),
+            // Chosen among a few on the validation split.
+            templates: ["{}", "a {}", "the {}", "{} sign", "{} picture", "{} emoji"]
+                .map(String::from)
+                .to_vec(),
         },
         training: TrainingConfig {
             weight_decay: 0.1,
-            ..TrainingConfig::new(1500, 1e-3)
+            ..TrainingConfig::new(600, 1e-3)
         },
     }
 }
