@@ -16,7 +16,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("training", &["evaluation", "kernels"]),
     ("datasets", &[]),
     // What recipes of several stages have in common; no recipe itself.
-    ("shared", &["datasets", "training", "transformer", "vision"]),
+    (
+        "shared",
+        &["datasets", "kernels", "training", "transformer", "vision"],
+    ),
 ];
 
 /// What the binary imports beside every recipe.

@@ -69,7 +69,8 @@ pub trait Collate: Send + Sync + 'static {
     fn upload(&self, host: Self::Host, device: &Device) -> Self::Batch;
 }
 
-fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
+/// Whole numbers on a device, `[values]`.
+pub fn indices(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
     let shape = [values.len()];
     Tensor::from_data(TensorData::new(values, shape), device)
 }

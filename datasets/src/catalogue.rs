@@ -129,12 +129,16 @@ fn wrong_kind(name: &str, found: Kind, wanted: Kind) -> DataError {
     }
 }
 
-/// Reads images with questions and answers, problems included.
-pub(crate) fn scan_vqa(name: &str) -> Result<Scan<VqaData>, DataError> {
-    let sound = |data| Scan {
+/// What is embedded has no problems.
+fn sound<T>(data: T) -> Scan<T> {
+    Scan {
         data,
         problems: Default::default(),
-    };
+    }
+}
+
+/// Reads images with questions and answers, problems included.
+pub(crate) fn scan_vqa(name: &str) -> Result<Scan<VqaData>, DataError> {
     match find(name)? {
         Found::Entry(entry) if entry.name == easy_vqa::NAME => easy_vqa::standard().map(sound),
         Found::Entry(entry) if entry.name == easy_vqa::COMPOSITIONS => {
@@ -147,10 +151,6 @@ pub(crate) fn scan_vqa(name: &str) -> Result<Scan<VqaData>, DataError> {
 
 /// Reads images with classes, problems included.
 pub(crate) fn scan_images(name: &str) -> Result<Scan<ImageData>, DataError> {
-    let sound = |data| Scan {
-        data,
-        problems: Default::default(),
-    };
     let path = Path::new(name);
     match find(name)? {
         Found::Entry(entry) if entry.name == easy_vqa::OBJECTS => easy_vqa::objects().map(sound),
@@ -164,10 +164,6 @@ pub(crate) fn scan_images(name: &str) -> Result<Scan<ImageData>, DataError> {
 
 /// Reads images with captions, problems included.
 pub(crate) fn scan_captions(name: &str) -> Result<Scan<CaptionData>, DataError> {
-    let sound = |data| Scan {
-        data,
-        problems: Default::default(),
-    };
     match find(name)? {
         Found::Entry(entry) if entry.name == easy_vqa::CAPTIONS => easy_vqa::captions().map(sound),
         Found::Entry(entry) if entry.name == emoji::NAME => emoji::pairs().map(sound),

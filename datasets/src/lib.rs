@@ -36,7 +36,7 @@ mod whole;
 pub use augment::{AugmentConfig, Draw};
 pub use batch::{
     Blank, CaptionBatch, CaptionCollate, CaptionHost, Collate, Drawn, ImageBatch, ImageCollate,
-    ImageHost, Tokens, TokensHost, VqaBatch, VqaCollate, VqaHost,
+    ImageHost, Tokens, TokensHost, VqaBatch, VqaCollate, VqaHost, indices,
 };
 pub use catalogue::{Entry, entries, kind, open_captions, open_images, open_text, open_vqa};
 pub use describe::{Description, SplitCounts, describe};

@@ -25,12 +25,10 @@ pub fn open_pictures(name_or_path: &str) -> Result<Data<Picture>, DataError> {
         Kind::Captions => pictures(&catalogue::open_captions(name_or_path)?, |sample| {
             (sample.id, sample.image)
         }),
-        Kind::Images => pictures(&catalogue::open_images(name_or_path)?, |sample| {
+        // Of text, it says what is missing.
+        Kind::Images | Kind::Text => pictures(&catalogue::open_images(name_or_path)?, |sample| {
             (sample.id, sample.image)
         }),
-        // Says what is missing.
-        Kind::Text => catalogue::open_images(name_or_path)
-            .and_then(|data| pictures(&data, |sample| (sample.id, sample.image))),
     }
 }
 

@@ -37,7 +37,7 @@ pub fn matching(logits: Tensor<2>, pairs: usize) -> Tensor<1> {
 }
 
 /// What [`matching`] compares with, `[pairs + negatives]`.
-pub fn matching_targets(logits: &Tensor<2>, pairs: usize) -> Tensor<1, Int> {
+fn matching_targets(logits: &Tensor<2>, pairs: usize) -> Tensor<1, Int> {
     let [rows, _] = logits.dims();
     let number = Tensor::<1, Int>::arange(0..rows as i64, &logits.device());
     number.lower_elem(pairs as i64).int()

@@ -57,6 +57,7 @@ fn memory_grows_with_the_chunk_and_not_with_the_batch() {
     };
     peak(&tower, 64, &device);
     let (least, embeddings) = peak(&tower, 64, &device);
+    println!("64: {least} bytes, {embeddings} of them embeddings");
     let activations = least - embeddings;
     for pairs in [128, 256, 512, 1024] {
         let (found, embeddings) = peak(&tower, pairs, &device);

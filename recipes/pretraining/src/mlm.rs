@@ -8,19 +8,10 @@
 
 use std::sync::Arc;
 
-use burn::data::dataloader::DataLoader;
-use burn::module::Module;
-use burn::train::InferenceStep;
-use crucible_datasets::{
-    EvalLoader, LoaderConfig, Split, TextData, Tokenizer, TokenizerConfig, open_passages,
-};
-use crucible_kernels::among_threads;
+use crucible_datasets::{LoaderConfig, Split, TextData, Tokenizer, TokenizerConfig, open_passages};
 use crucible_objectives::masking::TokenMasking;
-use crucible_shared::{data_name, learn, reopen_tokenizer, tokenizer};
-use crucible_training::metrics::Means;
-use crucible_training::{
-    Cost, Error, Observe, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint,
-};
+use crucible_shared::{data_name, learn, measure, reopen_tokenizer, tokenizer};
+use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -136,25 +127,9 @@ fn score(
     split: Split,
     model: &LanguageModel,
 ) -> Result<Outcome, Error> {
-    let samples = data.samples(split).map_err(Error::data)?;
-    let loader = EvalLoader::new(samples, collate, &config.loader, &run.device);
-    let mut means = Means::default();
-    for batch in loader.map_err(Error::data)?.iter() {
-        let (batch, model) = (batch.map_err(Error::data)?, model.clone());
-        let step = move || InferenceStep::step(&model, batch).observe();
-        means.add(&among_threads(&run.device, step));
+    let mut outcome = measure(run, &config.loader, collate, data, split, model)?;
+    if let Some(loss) = outcome.metrics.get("loss").copied() {
+        outcome.metrics.insert("perplexity".into(), loss.exp());
     }
-    let mut metrics = means.means();
-    if let Some(loss) = metrics.get("loss").copied() {
-        metrics.insert("perplexity".into(), loss.exp());
-    }
-    Ok(Outcome {
-        metrics,
-        predictions: Vec::new(),
-        cost: Cost {
-            parameters: model.num_params(),
-            ..Cost::default()
-        },
-        data_digest: data.digest.clone(),
-    })
+    Ok(outcome)
 }

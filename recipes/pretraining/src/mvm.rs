@@ -8,21 +8,14 @@
 
 use std::sync::Arc;
 
-use burn::data::dataloader::DataLoader;
-use burn::module::Module;
 use burn::tensor::Device;
-use burn::train::InferenceStep;
 use crucible_datasets::{
-    AugmentConfig, Data, EvalLoader, ImageConfig, ImageProcessor, LoaderConfig, Picture, Split,
-    open_images, open_pictures,
+    AugmentConfig, Data, ImageConfig, ImageProcessor, LoaderConfig, Picture, Split, open_images,
+    open_pictures,
 };
-use crucible_kernels::among_threads;
 use crucible_objectives::masking::PatchMasking;
-use crucible_shared::{data_name, learn};
-use crucible_training::metrics::Means;
-use crucible_training::{
-    Cost, Error, Observe, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, seeds,
-};
+use crucible_shared::{data_name, learn, measure};
+use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, seeds};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -133,31 +126,20 @@ fn score(
     split: Split,
     model: &PixelModel,
 ) -> Result<Outcome, Error> {
-    let samples = data.samples(split).map_err(Error::data)?;
-    let loader = EvalLoader::new(samples, collate, &config.loader, &run.device);
-    let mut means = Means::default();
-    for batch in loader.map_err(Error::data)?.iter() {
-        let (batch, model) = (batch.map_err(Error::data)?, model.clone());
-        let step = move || InferenceStep::step(&model, batch).observe();
-        means.add(&among_threads(&run.device, step));
-    }
-    let mut metrics = means.means();
+    let mut outcome = measure(run, &config.loader, collate, data, split, model)?;
     if !config.probe.is_empty() {
         let images = config.images()?;
-        let probe = |vision| probe::probe(&config.probe, &images, vision, &run.device);
-        metrics.insert("probe_accuracy".into(), probe(&model.encoder.vision)?);
-        let seed = seeds::derive(run.seed, seeds::INIT, 0);
-        run.device.seed(seed);
-        let fresh = config.init(&run.device).encoder.vision;
-        metrics.insert("probe_random_accuracy".into(), probe(&fresh)?);
+        let mut probe = |name: &str, vision| -> Result<(), Error> {
+            let accuracy = probe::probe(&config.probe, &images, vision, &run.device)?;
+            outcome.metrics.insert(name.into(), accuracy);
+            Ok(())
+        };
+        probe("probe_accuracy", &model.encoder.vision)?;
+        run.device.seed(seeds::derive(run.seed, seeds::INIT, 0));
+        probe(
+            "probe_random_accuracy",
+            &config.init(&run.device).encoder.vision,
+        )?;
     }
-    Ok(Outcome {
-        metrics,
-        predictions: Vec::new(),
-        cost: Cost {
-            parameters: model.num_params(),
-            ..Cost::default()
-        },
-        data_digest: data.digest.clone(),
-    })
+    Ok(outcome)
 }

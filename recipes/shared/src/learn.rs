@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use burn::data::dataloader::DataLoader;
+use burn::module::Module;
 use burn::train::{InferenceStep, LearnerModel, TrainStep};
 use crucible_datasets::{Collate, Data, EvalLoader, LoaderConfig, Split, TrainLoader};
+use crucible_kernels::among_threads;
 use crucible_training::memory::rehearse;
-use crucible_training::{Error, Fitted, Observe, Run, TrainingConfig, fit};
+use crucible_training::metrics::Means;
+use crucible_training::{Cost, Error, Fitted, Observe, Outcome, Run, TrainingConfig, fit};
 
 /// Makes sure that the training fits into memory, then trains on the training split and validates on its own.
 ///
@@ -52,6 +55,43 @@ where
     let valid = EvalLoader::new(samples(Split::Valid)?, collate.clone(), loader, &run.device);
     let valid = Arc::new(valid.map_err(Error::data)?);
     fit(run, config, model, Arc::new(train), valid, epoch)
+}
+
+/// One pass over a split: the means of what the steps observe, without predictions.
+///
+/// # Errors
+///
+/// Those of the data.
+pub fn measure<M, C>(
+    run: &Run,
+    loader: &LoaderConfig,
+    collate: Arc<C>,
+    data: &Data<C::Sample>,
+    split: Split,
+    model: &M,
+) -> Result<Outcome, Error>
+where
+    C: Collate,
+    M: Module + InferenceStep<Input = C::Batch>,
+    <M as InferenceStep>::Output: Observe,
+{
+    let samples = data.samples(split).map_err(Error::data)?;
+    let loader = EvalLoader::new(samples, collate, loader, &run.device).map_err(Error::data)?;
+    let mut means = Means::default();
+    for batch in loader.iter() {
+        let (batch, model) = (batch.map_err(Error::data)?, model.clone());
+        let step = move || InferenceStep::step(&model, batch).observe();
+        means.add(&among_threads(&run.device, step));
+    }
+    Ok(Outcome {
+        metrics: means.means(),
+        predictions: Vec::new(),
+        cost: Cost {
+            parameters: model.num_params(),
+            ..Cost::default()
+        },
+        data_digest: data.digest.clone(),
+    })
 }
 
 /// The dataset that is named first: by the command, by the run, by the configuration.

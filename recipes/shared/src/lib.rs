@@ -6,6 +6,6 @@ mod learn;
 mod tokens;
 mod towers;
 
-pub use learn::{data_name, learn};
+pub use learn::{data_name, learn, measure};
 pub use tokens::{reopen_tokenizer, tokenizer};
 pub use towers::TowersConfig;

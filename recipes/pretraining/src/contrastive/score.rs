@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
+use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use crucible_datasets::{CaptionCollate, CaptionData, CaptionSample, ImageSource, Split};
 use crucible_evaluation::retrieval::{Vectors, alignment, modality_gap, retrieval, uniformity};
 use crucible_fusion::DualEncoder;
 use crucible_kernels::among_threads;
 use crucible_training::{Cost, Error, Outcome, Prediction, Run};
-
-use burn::module::Module;
 
 use super::{ContrastiveConfig, ContrastiveModel, zero_shot};
 

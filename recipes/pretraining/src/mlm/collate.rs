@@ -1,7 +1,7 @@
 //! Passages with hidden tokens.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use crucible_datasets::{Collate, DataError, Drawn, MASK, Tokenizer, Tokens, TokensHost};
+use burn::tensor::{Device, Int, Tensor};
+use crucible_datasets::{Collate, DataError, Drawn, MASK, Tokenizer, Tokens, TokensHost, indices};
 use crucible_objectives::masking::{TokenMasking, Vocabulary, mask_tokens};
 
 /// Texts in which tokens are to be guessed.
@@ -102,14 +102,10 @@ impl Collate for MaskedCollate {
     }
 
     fn upload(&self, host: MaskedHost, device: &Device) -> MaskedBatch {
-        let list = |values: Vec<i32>| {
-            let shape = [values.len()];
-            Tensor::from_data(TensorData::new(values, shape), device)
-        };
         MaskedBatch {
             texts: host.texts.upload(device),
-            positions: list(host.positions),
-            targets: list(host.targets),
+            positions: indices(host.positions, device),
+            targets: indices(host.targets, device),
             ids: host.ids,
         }
     }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use crucible_datasets::{AugmentConfig, Collate, DataError, Drawn, ImageProcessor, Picture};
+use crucible_datasets::{
+    AugmentConfig, Collate, DataError, Drawn, ImageProcessor, Picture, indices,
+};
 use crucible_objectives::masking::{PatchMasking, mask_patches};
 use crucible_vision::Visible;
 
@@ -105,10 +107,6 @@ impl Collate for PatchCollate {
                 }
             }
         }
-        let list = |values: Vec<i32>| {
-            let shape = [values.len()];
-            Tensor::from_data(TensorData::new(values, shape), device)
-        };
         let mask: Vec<f32> = hidden
             .iter()
             .map(|&hidden| f32::from(u8::from(hidden)))
@@ -116,8 +114,8 @@ impl Collate for PatchCollate {
         PatchBatch {
             images: self.images.upload(images, device),
             visible: Visible {
-                seen: list(seen),
-                places: list(places),
+                seen: indices(seen, device),
+                places: indices(places, device),
             },
             hidden: Tensor::from_data(TensorData::new(mask, [ids.len(), patches]), device),
             ids,
