@@ -262,8 +262,8 @@ fn a_large_batch_in_chunks_has_the_same_gradient() {
         let compare = |[images, texts]: [Tensor<2>; 2], rows: Range<usize>| {
             let (scale, bias) = (model.scale(), model.bias.val());
             let compared = match sigmoid {
-                false => info_nce_of(images, texts, scale, rows),
-                true => siglip_of(images, texts, scale, bias, rows),
+                false => info_nce_of(images, texts, scale, None, rows),
+                true => siglip_of(images, texts, scale, bias, None, rows),
             };
             (compared.loss, compared.hits.into_scalar::<i64>())
         };

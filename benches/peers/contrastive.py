@@ -14,17 +14,16 @@ import io
 import json
 import math
 import pathlib
-import random
 import tarfile
 import time
 
 import numpy
 import torch
 from PIL import Image, ImageEnhance
-from tokenizers import Tokenizer
 from torch.nn import functional as F
 
 import step
+import twin
 
 ARCHIVE = pathlib.Path(__file__).parent.parent.parent / "datasets" / "emoji" / "emoji.tar.gz"
 
@@ -47,22 +46,14 @@ def samples():
     return splits
 
 
-class Recipe:
+class Recipe(twin.Twin):
     def __init__(self, run, seed):
-        self.config = json.loads((run / "run.json").read_text())["config"]
-        self.tokenizer = Tokenizer.from_file(str(run / "tokenizer.json"))
-        self.tokenizer.no_padding()
-        self.tokenizer.enable_truncation(self.config["tokenizer"]["max_length"])
-        self.random = random.Random(seed)
-        torch.manual_seed(seed)
+        super().__init__(run, seed)
         model, side = self.config["model"], self.config["image"]["size"]
-        block = {"heads": model["heads"], "activation": model["activation"], "norm": "pre", "norm_epsilon": 1e-5}
-        stem = model["stem"]
+        stem, d, d_ff = model["stem"], model["d_model"], model["d_ff"]
         self.vision = {"stem_cell": model["stem_cell"], "stem": stem, "pooling": model["pooling"],
-                       "encoder": {**block, "layers": model["image_layers"]}}
-        self.text = {"pooling": model["pooling"], "encoder": {**block, "layers": model["text_layers"]}}
-        self.parameters = {}
-        d, d_ff = model["d_model"], model["d_ff"]
+                       "encoder": {**self.block, "layers": model["image_layers"]}}
+        self.text = {"pooling": model["pooling"], "encoder": {**self.block, "layers": model["text_layers"]}}
         channels = 3 * model["stem_cell"] ** 2
         for i, width in enumerate(stem):
             weight = torch.randn(width, channels, 3, 3) * math.sqrt(2 / (9 * channels))
@@ -77,40 +68,11 @@ class Recipe:
         tokens = (side // model["patch_size"]) ** 2
         self.put("vision.position.Learned", 0.02 * torch.randn(tokens, d))
         self.stack("vision.encoder", model["image_layers"], d, d_ff)
-        self.put("text.embeddings.word.weight", 0.02 * torch.randn(self.tokenizer.get_vocab_size(), d))
-        self.put("text.embeddings.position.Learned", 0.02 * torch.randn(self.config["tokenizer"]["max_length"], d))
-        self.norm("text.embeddings.norm", d)
-        self.stack("text.encoder", model["text_layers"], d, d_ff)
+        self.text_encoder("text", model["text_layers"], d, d_ff)
         width = self.config["d_embedding"]
         self.put("image_projection.weight", self.xavier(width, d))
         self.put("text_projection.weight", self.xavier(width, d))
         self.put("log_scale", torch.tensor([math.log(1 / 0.07)]))
-
-    def put(self, name, tensor):
-        self.parameters[name] = tensor.clone().requires_grad_()
-
-    def xavier(self, rows, columns):
-        bound = math.sqrt(6 / (rows + columns))
-        return (2 * torch.rand(rows, columns) - 1) * bound
-
-    def norm(self, name, width):
-        self.put(f"{name}.gamma", torch.ones(width))
-        self.put(f"{name}.beta", torch.zeros(width))
-
-    def linear(self, name, rows, columns):
-        self.put(f"{name}.weight", self.xavier(rows, columns))
-        self.put(f"{name}.bias", torch.zeros(rows))
-
-    def stack(self, name, layers, d, d_ff):
-        for i in range(layers):
-            block = f"{name}.blocks.{i}"
-            for part in ["query", "key", "value", "output"]:
-                self.linear(f"{block}.attention.{part}", d, d)
-            self.norm(f"{block}.attention_residual.norm", d)
-            self.linear(f"{block}.feed_forward.inner", d_ff, d)
-            self.linear(f"{block}.feed_forward.outer", d, d_ff)
-            self.norm(f"{block}.feed_forward_residual.norm", d)
-        self.norm(f"{name}.norm", d)
 
     def pixels(self, picture, training):
         side = self.config["image"]["size"]
@@ -151,27 +113,6 @@ class Recipe:
         target = torch.arange(len(batch))
         return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
-    def train(self, data):
-        training = self.config["training"]
-        decays = [p for n, p in self.parameters.items() if p.ndim > 1 and "embeddings" not in n]
-        others = [p for n, p in self.parameters.items() if p.ndim <= 1 or "embeddings" in n]
-        optimizer = torch.optim.AdamW(
-            [{"params": decays, "weight_decay": training["weight_decay"]}, {"params": others, "weight_decay": 0}],
-            betas=(training["beta_1"], training["beta_2"]), eps=training["epsilon"],
-        )
-        order, size = [], self.config["loader"]["batch_size"]
-        for number in range(training["steps"]):
-            while len(order) < size:
-                order += self.random.sample(range(len(data)), len(data))
-            batch, order = [data[i] for i in order[:size]], order[size:]
-            rate = schedule(training, number + 1)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.zero_grad()
-            self.loss(batch).backward()
-            torch.nn.utils.clip_grad_norm_(self.parameters.values(), training["clip_norm"])
-            optimizer.step()
-
     @torch.no_grad()
     def score(self, data):
         pictures = [picture for picture, _, _ in data]
@@ -191,15 +132,6 @@ class Recipe:
         right = [groups[i] == group for i, (_, _, group) in zip(best, data)]
         metrics["zero_shot_accuracy"] = sum(right) / len(right)
         return metrics
-
-
-def schedule(training, number):
-    """Linear warmup, then a cosine to the least rate."""
-    top, least, warmup = training["learning_rate"], training["min_learning_rate"], training["warmup_steps"]
-    if number <= warmup:
-        return top * number / warmup
-    done = (number - warmup) / (training["steps"] - warmup)
-    return least + (top - least) * (1 + math.cos(math.pi * done)) / 2
 
 
 def main():

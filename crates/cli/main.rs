@@ -21,7 +21,7 @@ mod train;
 use clap::{Parser, Subcommand};
 use crucible_downstream::{Classification, Vqa};
 use crucible_kernels::{Allocator, keep_freed_memory};
-use crucible_pretraining::{Contrastive, Mlm, Mvm};
+use crucible_pretraining::{Contrastive, Mlm, Mvm, Vlp};
 use crucible_training::tell;
 use crucible_training::{AnyRecipe, Error};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,7 +32,7 @@ use std::process::ExitCode;
 static ALLOCATOR: Allocator = Allocator;
 
 /// Every recipe. A new one needs its name here and nothing else in this crate.
-const RECIPES: &[&dyn AnyRecipe] = &[&Vqa, &Classification, &Contrastive, &Mlm, &Mvm];
+const RECIPES: &[&dyn AnyRecipe] = &[&Vqa, &Classification, &Contrastive, &Mlm, &Mvm, &Vlp];
 
 /// Train, compare and question multimodal models.
 #[derive(Parser)]

@@ -23,6 +23,10 @@ pub fn write(dir: &RunDir) -> Result<(), Error> {
     let record: RunRecord = dir.read_json(run_dir::RUN)?;
     let result: RunResult = dir.read_json(run_dir::RESULT)?;
     let predictions: Vec<Prediction> = dir.read_json_lines(run_dir::PREDICTIONS)?;
+    let figures = match dir.file(run_dir::FIGURES).exists() {
+        true => dir.read_json(run_dir::FIGURES)?,
+        false => Vec::new(),
+    };
     let name = data_name(&record.config, &record.data);
     let report = RunReport {
         title: format!("{}, {}", record.recipe, record.preset),
@@ -32,6 +36,7 @@ pub fn write(dir: &RunDir) -> Result<(), Error> {
         groups: groups(&predictions),
         confusions: confusions(&predictions, CONFUSIONS),
         curves: curves(&metrics::read(dir)?),
+        figures,
         // Without its pictures a report is still one: data can have moved since.
         samples: samples::cards(name, &predictions).unwrap_or_else(|error| {
             tell!("note: no samples in the report: {error}");

@@ -1,6 +1,6 @@
 //! Test items with their pictures, for the report of a run.
 
-use crucible_datasets::{DataError, ImageSource, Kind, kind, open_images, open_vqa};
+use crucible_datasets::{DataError, ImageSource, Kind, kind, open_captions, open_images, open_vqa};
 use crucible_evaluation::accuracy::Prediction;
 use crucible_evaluation::report::SampleCard;
 use image::imageops::thumbnail;
@@ -79,7 +79,16 @@ fn items(
                 }
             }
         }
-        Kind::Captions | Kind::Text => {}
+        Kind::Captions => {
+            let test = open_captions(data)?.test;
+            for index in 0..test.len() {
+                let sample = test.get(index).map_err(DataError::Dataset)?;
+                if wanted(&sample.id) {
+                    items.insert(sample.id, (sample.image, String::new()));
+                }
+            }
+        }
+        Kind::Text => {}
     }
     Ok(items)
 }

@@ -38,6 +38,12 @@ impl<S> Drawn<S> {
         self.generator(Purpose::Masking)
     }
 
+    /// Numbers to decide about the whole batch of which this is the first sample: others in each batch, in evaluation
+    /// none.
+    pub fn batch(&self) -> Option<ChaCha8Rng> {
+        self.draw.map(|draw| generator(Purpose::Batch, draw))
+    }
+
     fn generator(&self, purpose: Purpose) -> ChaCha8Rng {
         let evaluation = Draw {
             seed: 0,

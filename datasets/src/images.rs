@@ -360,6 +360,33 @@ impl ImageProcessor {
         }
     }
 
+    /// What [`normalise`](Self::normalise) made of an image, as the bytes of a PNG file; values outside of what an image
+    /// can hold are cut off.
+    ///
+    /// # Panics
+    ///
+    /// When `pixels` is not one image, `[3, size, size]`.
+    pub fn png(&self, pixels: &[f32]) -> Vec<u8> {
+        let (side, area) = (self.config.size, self.config.size.pow(2));
+        assert_eq!(pixels.len(), 3 * area, "one image of {side} pixels a side");
+        let value = |channel: usize, at: usize| {
+            let value = pixels[channel * area + at] * self.config.std[channel];
+            (255.0 * (value + self.config.mean[channel]))
+                .round()
+                .clamp(0.0, 255.0) as u8
+        };
+        let image = RgbImage::from_fn(side as u32, side as u32, |x, y| {
+            let at = y as usize * side + x as usize;
+            image::Rgb([0, 1, 2].map(|channel| value(channel, at)))
+        });
+        let mut bytes = Cursor::new(Vec::new());
+        // Memory takes every image that it holds already.
+        match image.write_to(&mut bytes, image::ImageFormat::Png) {
+            Ok(()) => bytes.into_inner(),
+            Err(_) => Vec::new(),
+        }
+    }
+
     /// Appends an image to `out`, resized and normalised; in training, as its draw shows it.
     ///
     /// # Errors

@@ -18,6 +18,7 @@
 mod chart;
 mod compare;
 mod dots;
+mod figure;
 mod number;
 mod page;
 mod run;
@@ -25,6 +26,7 @@ mod scale;
 mod series;
 
 pub use compare::{Arm, ArmRun, ArmSummary, CompareReport, Metric, Point, Track};
+pub use figure::{Figure, Png};
 pub use run::{RunReport, SampleCard};
 pub use scale::Axis;
 

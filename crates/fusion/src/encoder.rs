@@ -96,7 +96,11 @@ impl FusionEncoder {
         })
     }
 
-    fn encode_text(&self, tokens: Tensor<2, Int>, padding: Tensor<2, Bool>) -> Encoded {
+    /// Texts in the width of the fusion.
+    ///
+    /// # Shapes
+    /// - `tokens` and `padding` (`true` = padding): `[texts, words]`; output: tokens `[texts, words, d_model]`
+    pub fn encode_text(&self, tokens: Tensor<2, Int>, padding: Tensor<2, Bool>) -> Encoded {
         let text = self.text.forward(tokens, None, Some(padding));
         match &self.text_projection {
             Some(projection) => Encoded {

@@ -28,7 +28,7 @@ pub use late::{
     Concatenation, ConcatenationConfig, GatedSum, GatedSumConfig, WeightedSum, WeightedSumConfig,
 };
 pub use mid::{CoAttention, CoAttentionConfig};
-pub use modalities::Modalities;
+pub use modalities::{Modalities, Tokens};
 pub use strategy::{Fusion, FusionConfig};
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ impl Modalities {
     }
 }
 
-/// A batch of sequences.
+/// Sequences, one for each pair.
 #[derive(Clone, Debug)]
 pub struct Tokens {
     /// `[batch, length, d_model]`.
@@ -58,6 +58,20 @@ impl Tokens {
             padding: encoded
                 .mask
                 .map(|mask| mask.int().select(0, rows).equal_elem(1)),
+        }
+    }
+
+    /// A part of each sequence.
+    ///
+    /// # Shapes
+    /// - output: `[batch, length, d_model]` from the place `start` on
+    pub fn narrow(&self, start: usize, length: usize) -> Self {
+        Self {
+            values: self.values.clone().narrow(1, start, length),
+            padding: self
+                .padding
+                .clone()
+                .map(|padding| padding.narrow(1, start, length)),
         }
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     CoAttention, CoAttentionConfig, Concatenation, ConcatenationConfig, GatedSum, GatedSumConfig,
-    Joint, JointConfig, Modalities, WeightedSum, WeightedSumConfig,
+    Joint, JointConfig, Modalities, Tokens, WeightedSum, WeightedSumConfig,
 };
 
 /// How vision and language are fused.
@@ -80,6 +80,45 @@ impl Fusion {
             Self::Late(fusion) => fusion.forward(modalities),
             Self::LateWeighted(fusion) => fusion.forward(modalities),
             Self::LateGated(fusion) => fusion.forward(modalities),
+        }
+    }
+
+    /// Patches and words of each pair after they have met, image first; where only pooled vectors meet, as the towers
+    /// left them.
+    ///
+    /// # Shapes
+    /// - output: `[pairs, patches, d_model]` and `[pairs, words, d_model]`
+    pub fn tokens(&self, modalities: Modalities) -> (Tokens, Tokens) {
+        match self {
+            Self::Early(fusion) => fusion.tokens(modalities),
+            Self::Mid(fusion) => fusion.tokens(modalities),
+            Self::Late(_) | Self::LateWeighted(_) | Self::LateGated(_) => modalities.token_pairs(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::testing::difference;
+
+    #[test]
+    fn tokens_have_met_where_more_than_pooled_vectors_meet() {
+        let (device, block) = (Device::flex(), fixture::block());
+        for name in FusionConfig::NAMES {
+            let config = FusionConfig::named(name, 1).unwrap();
+            let fusion = config.init(&block, &device);
+            let modalities = fixture::modalities(&block, &device);
+            let mut other = modalities.clone();
+            other.image.tokens = other.image.tokens.flip([1]) * 2.0;
+            let (image, text) = fusion.tokens(modalities.clone());
+            let (_, of_other) = fusion.tokens(other);
+            assert_eq!(image.values.dims(), [6, 5, block.d_model], "{name}");
+            assert_eq!(text.values.dims(), [6, 4, block.d_model], "{name}");
+            assert_eq!(text.padding.clone().unwrap().dims(), [6, 4], "{name}");
+            let meets = difference(text.values, of_other.values) > 1e-3;
+            assert_eq!(meets, ["early", "mid"].contains(&name), "{name}");
         }
     }
 }

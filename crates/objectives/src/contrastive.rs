@@ -6,6 +6,9 @@ use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Bool, Int, Tensor};
 use crucible_kernels::cross_entropy;
 
+/// In place of the logit of what is no negative.
+pub(crate) const NEVER: f64 = -1e9;
+
 /// A loss, and how often the right partner was the most similar one.
 #[derive(Clone, Debug)]
 pub struct Contrastive {
@@ -32,7 +35,7 @@ pub fn normalise(x: Tensor<2>) -> Tensor<2> {
 /// - `scale`: `[1]`, the inverse temperature
 pub fn info_nce(image: Tensor<2>, text: Tensor<2>, scale: Tensor<1>) -> Contrastive {
     let [pairs, _] = image.dims();
-    info_nce_of(image, text, scale, 0..pairs)
+    info_nce_of(image, text, scale, None, 0..pairs)
 }
 
 /// What the pairs of `rows` add to [`info_nce`]: the parts of all rows add up to it, and each takes memory for its own
@@ -40,10 +43,12 @@ pub fn info_nce(image: Tensor<2>, text: Tensor<2>, scale: Tensor<1>) -> Contrast
 ///
 /// # Shapes
 /// - as [`info_nce`]
+/// - `fits`: `[pairs, pairs]`, image by text, `true` where they belong together too: no negatives of one another
 pub fn info_nce_of(
     image: Tensor<2>,
     text: Tensor<2>,
     scale: Tensor<1>,
+    fits: Option<&Tensor<2, Bool>>,
     rows: Range<usize>,
 ) -> Contrastive {
     let [pairs, _] = image.dims();
@@ -51,7 +56,15 @@ pub fn info_nce_of(
     let [to_texts, to_images] = similarities(image, text, &rows);
     let own = own(&to_texts, &rows);
     let share = rows.len() as f64 / pairs as f64 / 2.0;
-    let logits = [to_texts, to_images].map(|logits| logits * scale.clone().reshape([1, 1]));
+    let mut logits = [to_texts, to_images].map(|logits| logits * scale.clone().reshape([1, 1]));
+    if let Some(fits) = fits {
+        let ours = is_own(&own, pairs);
+        let fits = [fits.clone(), fits.clone().transpose()];
+        let others = fits.map(|fits| rows_of(fits, &rows).bool_and(ours.clone().bool_not()));
+        let [a, b] = logits;
+        let [of_a, of_b] = others;
+        logits = [a.mask_fill(of_a, NEVER), b.mask_fill(of_b, NEVER)];
+    }
     let hits = hits(&logits, &own);
     let [of_images, of_texts] = logits.map(|logits| cross_entropy(logits, own.clone(), 0.0));
     Contrastive {
@@ -67,18 +80,20 @@ pub fn info_nce_of(
 /// - as [`info_nce`]; `bias`: `[1]`, added to every logit
 pub fn siglip(image: Tensor<2>, text: Tensor<2>, scale: Tensor<1>, bias: Tensor<1>) -> Contrastive {
     let [pairs, _] = image.dims();
-    siglip_of(image, text, scale, bias, 0..pairs)
+    siglip_of(image, text, scale, bias, None, 0..pairs)
 }
 
 /// What the images of `rows` add to [`siglip`]; see [`info_nce_of`].
 ///
 /// # Shapes
 /// - as [`siglip`]
+/// - `fits`: `[pairs, pairs]`, image by text, `true` where the answer is yes beside the diagonal
 pub fn siglip_of(
     image: Tensor<2>,
     text: Tensor<2>,
     scale: Tensor<1>,
     bias: Tensor<1>,
+    fits: Option<&Tensor<2, Bool>>,
     rows: Range<usize>,
 ) -> Contrastive {
     let [pairs, _] = image.dims();
@@ -88,10 +103,11 @@ pub fn siglip_of(
     let hits = hits(&similarities, &own);
     let [to_texts, _] = similarities;
     let logits = to_texts * scale.reshape([1, 1]) + bias.reshape([1, 1]);
-    let columns = Tensor::<1, Int>::arange(0..pairs as i64, &logits.device());
-    let shape = [rows.len(), pairs];
-    let columns = columns.reshape([1, pairs]).expand(shape);
-    let right = own.reshape([rows.len(), 1]).expand(shape).equal(columns);
+    let ours = is_own(&own, pairs);
+    let right = match fits {
+        Some(fits) => ours.bool_or(rows_of(fits.clone(), &rows)),
+        None => ours,
+    };
     let signed = logits.clone().neg().mask_where(right, logits);
     Contrastive {
         loss: log_sigmoid(signed).sum().neg() / pairs as f64,
@@ -116,6 +132,21 @@ fn own(logits: &Tensor<2>, rows: &Range<usize>) -> Tensor<1, Int> {
     Tensor::arange(rows.start as i64..rows.end as i64, &logits.device())
 }
 
+/// True in the column of each row's partner, `[rows, pairs]`.
+fn is_own(own: &Tensor<1, Int>, pairs: usize) -> Tensor<2, Bool> {
+    let [rows] = own.dims();
+    let columns = Tensor::<1, Int>::arange(0..pairs as i64, &own.device());
+    let columns = columns.reshape([1, pairs]).expand([rows, pairs]);
+    own.clone()
+        .reshape([rows, 1])
+        .expand([rows, pairs])
+        .equal(columns)
+}
+
+fn rows_of(all: Tensor<2, Bool>, rows: &Range<usize>) -> Tensor<2, Bool> {
+    all.narrow(0, rows.start, rows.len())
+}
+
 fn hits(logits: &[Tensor<2>; 2], own: &Tensor<1, Int>) -> Tensor<1, Int> {
     let [images, texts] = logits.clone().map(|logits| {
         let found = logits.without_autodiff().argmax(1).squeeze_dim::<1>(1);
@@ -137,6 +168,7 @@ pub(crate) fn diagonal(like: &Tensor<2>) -> Tensor<2, Bool> {
 mod tests {
     use super::*;
     use crate::testing::{device, number, values};
+    use burn::tensor::TensorData;
 
     #[test]
     fn pairs_that_match_cost_less_than_pairs_that_do_not() {
@@ -171,18 +203,50 @@ mod tests {
             assert_eq!(whole.hits.into_scalar::<i64>(), hits);
         };
         let (image, text) = (&image, &text);
-        let nce = |rows| info_nce_of(image.clone(), text.clone(), scale.clone(), rows);
-        check(nce(0..7), parts(&nce));
-        let sigmoid = |rows| {
-            siglip_of(
-                image.clone(),
-                text.clone(),
-                scale.clone(),
-                bias.clone(),
-                rows,
-            )
+        let some = fits(7, &[(0, 1), (5, 2), (3, 3)]);
+        for fits in [None, Some(&some)] {
+            let nce = |rows| info_nce_of(image.clone(), text.clone(), scale.clone(), fits, rows);
+            check(nce(0..7), parts(&nce));
+            let sigmoid = |rows| {
+                let (scale, bias) = (scale.clone(), bias.clone());
+                siglip_of(image.clone(), text.clone(), scale, bias, fits, rows)
+            };
+            check(sigmoid(0..7), parts(&sigmoid));
+        }
+    }
+
+    fn fits(pairs: usize, places: &[(usize, usize)]) -> Tensor<2, Bool> {
+        let mut fits = vec![false; pairs * pairs];
+        for (image, text) in places {
+            fits[image * pairs + text] = true;
+        }
+        Tensor::from_data(TensorData::new(fits, [pairs, pairs]), &device())
+    }
+
+    /// Of unit vectors at right angles: image 0 is as close to text 1 as to its own.
+    #[test]
+    fn a_text_that_fits_an_image_is_no_negative_of_it() {
+        let image = Tensor::<2>::from_floats([[1.0, 0.0], [0.0, 1.0]], &device());
+        let text = Tensor::<2>::from_floats([[1.0, 0.0], [1.0, 0.0]], &device());
+        let one = || Tensor::<1>::from_floats([1.0], &device());
+        let fits = fits(2, &[(0, 1)]);
+        let (image, text) = (&image, &text);
+        let nce = |fits| number(info_nce_of(image.clone(), text.clone(), one(), fits, 0..2).loss);
+        // Of images: ln 2 both, then 0 and ln 2. Of texts: ln(1 + 1/e) and ln(1 + e), then the first and 0.
+        let (two, less, more) = (
+            2f32.ln(),
+            (1.0 + (-1f32).exp()).ln(),
+            (1.0 + 1f32.exp()).ln(),
+        );
+        assert!((nce(None) - (two + two + less + more) / 4.0).abs() < 1e-6);
+        assert!((nce(Some(&fits)) - (two + less) / 4.0).abs() < 1e-6);
+        let sigmoid = |fits| {
+            let bias = Tensor::<1>::from_floats([0.0], &device());
+            number(siglip_of(image.clone(), text.clone(), one(), bias, fits, 0..2).loss)
         };
-        check(sigmoid(0..7), parts(&sigmoid));
+        // -ln sigmoid(1) = less and -ln sigmoid(-1) = more; a similarity of 0 costs ln 2 whatever is right.
+        assert!((sigmoid(None) - (less + more + two + two) / 2.0).abs() < 1e-6);
+        assert!((sigmoid(Some(&fits)) - (less + less + two + two) / 2.0).abs() < 1e-6);
     }
 
     #[test]

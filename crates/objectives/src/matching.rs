@@ -1,12 +1,9 @@
 //! Image-text matching: does this text belong to this image?
 
-use burn::tensor::{Distribution, Int, Tensor};
+use burn::tensor::{Bool, Distribution, Int, Tensor};
 use crucible_kernels::cross_entropy;
 
-use crate::contrastive::diagonal;
-
-/// Added to the similarity of a pair that must not be its own negative.
-const NEVER: f64 = -1e9;
+use crate::contrastive::{NEVER, diagonal};
 
 /// For each row another column, the likelier the more similar (ALBEF, Li et al. 2021, section 3.2): drawn from the
 /// softmax of the row without its own column, or with `draw` false the most similar one. Give the transpose for the
@@ -14,9 +11,17 @@ const NEVER: f64 = -1e9;
 ///
 /// # Shapes
 /// - `similarity`: `[pairs, pairs]`, scaled, its diagonal the true pairs; output: `[pairs]`
-pub fn hard_negatives(similarity: Tensor<2>, draw: bool) -> Tensor<1, Int> {
+/// - `fits`: the same shape, `true` where row and column belong together beside the diagonal; with a row that fits every
+///   column there is no negative, and one that fits is returned
+pub fn hard_negatives(
+    similarity: Tensor<2>,
+    fits: Option<Tensor<2, Bool>>,
+    draw: bool,
+) -> Tensor<1, Int> {
     let similarity = similarity.detach();
-    let mut scores = similarity.clone().mask_fill(diagonal(&similarity), NEVER);
+    let own = diagonal(&similarity);
+    let never = fits.map_or(own.clone(), |fits| fits.bool_or(own));
+    let mut scores = similarity.mask_fill(never, NEVER);
     if draw {
         // The largest of logits with Gumbel noise is a draw from their softmax.
         let uniform = Distribution::Uniform(1e-9, 1.0);
@@ -47,6 +52,7 @@ fn matching_targets(logits: &Tensor<2>, pairs: usize) -> Tensor<1, Int> {
 mod tests {
     use super::*;
     use crate::testing::{device, number, values};
+    use burn::tensor::TensorData;
 
     #[test]
     fn the_hardest_negative_is_the_most_similar_other() {
@@ -54,11 +60,15 @@ mod tests {
             [[9.0, 1.0, 2.0], [5.0, 0.0, 4.0], [1.0, 3.0, 2.0]],
             &device(),
         );
-        let chosen: Vec<i64> = hard_negatives(similarity, false)
+        let chosen: Vec<i64> = hard_negatives(similarity.clone(), None, false)
             .into_data()
             .iter()
             .collect();
         assert_eq!(chosen, [2, 0, 1]);
+        let fits = [[false, false, true], [false; 3], [false, true, false]];
+        let fits = Tensor::<2, Bool>::from_data(TensorData::from(fits), &device());
+        let chosen = hard_negatives(similarity, Some(fits), false).into_data();
+        assert_eq!(chosen.iter::<i64>().collect::<Vec<_>>(), [1, 0, 0]);
     }
 
     /// In 3,000 draws of e^2 : 1 the share of the likelier is 0.881; 0.03 are five standard deviations.
@@ -72,7 +82,7 @@ mod tests {
         );
         let mut counts = [0; 3];
         for _ in 0..3000 {
-            let chosen: Vec<i64> = hard_negatives(row.clone(), true)
+            let chosen: Vec<i64> = hard_negatives(row.clone(), None, true)
                 .into_data()
                 .iter()
                 .collect();

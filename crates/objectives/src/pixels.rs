@@ -46,9 +46,37 @@ pub fn unpatchify(patches: Tensor<3>, rows: usize, patch: usize) -> Tensor<4> {
 /// # Shapes
 /// - input and output: `[batch, patches, values]`
 pub fn normalise_patches(patches: Tensor<3>) -> Tensor<3> {
-    let mean = patches.clone().mean_dim(2);
-    let deviation = (patches.clone().var(2) + EPSILON).sqrt();
+    let [mean, deviation] = moments(patches.clone());
     (patches - mean) / deviation
+}
+
+/// Pixels of guessed patches: undoes [`normalise_patches`] with mean and deviation of the patches that were there.
+///
+/// # Shapes
+/// - both and output: `[batch, patches, values]`
+pub fn denormalise_patches(guessed: Tensor<3>, there: Tensor<3>) -> Tensor<3> {
+    let [mean, deviation] = moments(there);
+    guessed * deviation + mean
+}
+
+/// Mean and standard deviation of each patch, `[batch, patches, 1]`.
+fn moments(patches: Tensor<3>) -> [Tensor<3>; 2] {
+    let deviation = (patches.clone().var(2) + EPSILON).sqrt();
+    [patches.mean_dim(2), deviation]
+}
+
+/// Images whose hidden patches are zero: what an encoder sees that takes whole images, whatever it makes of them before
+/// they are tokens (SimMIM, Xie et al. 2022, section 3.2, with zero for the mask).
+///
+/// # Shapes
+/// - `images`: `[batch, channels, height, width]`; `hidden`: `[batch, patches]`, 1 where hidden, else 0
+/// - output: as `images`
+pub fn hide_patches(images: Tensor<4>, hidden: Tensor<2>, patch: usize) -> Tensor<4> {
+    let [batch, _, height, width] = images.dims();
+    let (rows, columns) = (height / patch, width / patch);
+    let seen = (hidden.neg() + 1.0).reshape([batch, rows, 1, columns, 1]);
+    let seen = seen.expand([batch, rows, patch, columns, patch]);
+    images * seen.reshape([batch, 1, height, width])
 }
 
 /// Mean squared error over the hidden patches.
@@ -68,6 +96,26 @@ pub fn pixel_loss(predicted: Tensor<3>, target: Tensor<3>, hidden: Tensor<2>) ->
 mod tests {
     use super::*;
     use crate::testing::{device, difference, number, values};
+
+    #[test]
+    fn normalised_patches_come_back() {
+        let patches = values([2, 3, 12], 1) * 3.0 + 1.0;
+        let normalised = normalise_patches(patches.clone());
+        assert!(difference(denormalise_patches(normalised, patches.clone()), patches) < 1e-5);
+    }
+
+    #[test]
+    fn hidden_patches_are_zero_and_the_others_untouched() {
+        let images = values([2, 3, 8, 12], 1);
+        let hidden = [
+            [0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+            [1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        ];
+        let hidden = Tensor::<2>::from_floats(hidden, &device());
+        let seen = patchify(hide_patches(images.clone(), hidden.clone(), 4), 4);
+        let kept = (hidden.neg() + 1.0).unsqueeze_dim::<3>(2);
+        assert_eq!(difference(seen, patchify(images, 4) * kept), 0.0);
+    }
 
     #[test]
     fn patches_are_put_together_again() {

@@ -51,7 +51,7 @@ fn dropout_falls_the_same_way_in_both_passes() {
         let scale = Tensor::from_floats([5.0], &device);
         let embed = |tower: &Tower, chunk| tower.embed(chunk, &device);
         let compare = |[a, b]: [Tensor<2>; 2], rows: Range<usize>| {
-            (info_nce_of(a, b, scale.clone(), rows).loss, ())
+            (info_nce_of(a, b, scale.clone(), None, rows).loss, ())
         };
         let (gradients, loss, _) = chunked(tower, PAIRS / CHUNK, embed, compare);
         (gradients, loss.into_scalar::<f32>())

@@ -40,7 +40,7 @@ fn peak(tower: &Tower, pairs: usize, device: &Device) -> (usize, usize) {
     let embed = |tower: &Tower, chunk| [0, 1].map(|side| tower.embed(2 * chunk + side, device));
     let scale = Tensor::<1>::from_floats([5.0], device);
     let compare = |[a, b]: [Tensor<2>; 2], rows: Range<usize>| {
-        (info_nce_of(a, b, scale.clone(), rows).loss, ())
+        (info_nce_of(a, b, scale.clone(), None, rows).loss, ())
     };
     drop(chunked(tower, pairs / CHUNK, embed, compare));
     (ALLOCATOR.peak_usage() - before, 2 * 4 * pairs * EMBEDDING)

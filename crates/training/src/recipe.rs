@@ -2,6 +2,7 @@
 
 use crate::{Cost, Error, Run, config, memory, metrics, run_dir};
 use crucible_evaluation::accuracy::Prediction;
+use crucible_evaluation::report::Figure;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ pub struct Outcome {
     pub metrics: BTreeMap<String, f64>,
     /// One row per test item.
     pub predictions: Vec<Prediction>,
+    /// What to show of them beside numbers.
+    pub figures: Vec<Figure>,
     /// What the training took; of an evaluation, the parameters alone.
     pub cost: Cost,
     /// SHA-256 of the data.
@@ -249,6 +252,9 @@ fn write_result(run: &Run, outcome: &Outcome) -> Result<(), Error> {
     metrics::finite(outcome.cost.steps, "test", &outcome.metrics)?;
     run.dir
         .write_json_lines(run_dir::PREDICTIONS, &outcome.predictions)?;
+    if !outcome.figures.is_empty() {
+        run.dir.write_json(run_dir::FIGURES, &outcome.figures)?;
+    }
     run.dir.write_json(
         run_dir::RESULT,
         &RunResult {
@@ -325,6 +331,7 @@ mod tests {
                     seconds: 1.5,
                 },
                 data_digest: "aa".into(),
+                ..Outcome::default()
             })
         }
     }

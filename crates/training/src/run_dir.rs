@@ -6,6 +6,7 @@
 //!   metrics.jsonl                one value a line, grows
 //!   checkpoints/step-00000400/   a whole set or nothing
 //!   predictions.jsonl            one line per test item
+//!   figures.json                 pictures for the report, if the recipe has any
 //!   result.json                  written last: a run that has it is finished
 //!   report.html
 //!   run.log                      grows
@@ -24,6 +25,8 @@ use std::time::{Duration, Instant};
 pub const RUN: &str = "run.json";
 /// Name of the file that makes a run finished.
 pub const RESULT: &str = "result.json";
+/// Name of the file of what a recipe has to show beside numbers; not every run has one.
+pub const FIGURES: &str = "figures.json";
 /// Name of the file of test predictions.
 pub const PREDICTIONS: &str = "predictions.jsonl";
 /// Name of the file of logged values.

@@ -6,7 +6,7 @@ use burn::prelude::*;
 use rand::RngExt;
 
 use super::{Collate, Drawn, Tokens, TokensHost};
-use crate::{AugmentConfig, CaptionSample, DataError, ImageProcessor, Tokenizer};
+use crate::{AugmentConfig, CaptionSample, DataError, ImageProcessor, ImageSource, Tokenizer};
 
 /// Images, each with one caption.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct CaptionBatch {
     pub images: Tensor<4>,
     /// Their captions.
     pub texts: Tokens,
+    /// [pairs, pairs], image by text: true where the text is a caption of the image. None when only on the diagonal.
+    pub fits: Option<Tensor<2, Bool>>,
     /// The images' ids.
     pub ids: Vec<String>,
 }
@@ -24,7 +26,23 @@ pub struct CaptionBatch {
 pub struct CaptionHost {
     images: Vec<f32>,
     texts: TokensHost,
+    fits: Option<Vec<bool>>,
     ids: Vec<String>,
+}
+
+impl CaptionHost {
+    /// Whether each image has a text that is none of its captions, and each text an image that it does not fit.
+    pub fn has_negatives(&self) -> bool {
+        let pairs = self.ids.len();
+        match &self.fits {
+            None => pairs > 1,
+            Some(fits) => {
+                let row = |image: usize| (0..pairs).any(|text| !fits[image * pairs + text]);
+                let column = |text: usize| (0..pairs).any(|image| !fits[image * pairs + text]);
+                (0..pairs).all(|at| row(at) && column(at))
+            }
+        }
+    }
 }
 
 /// Makes [`CaptionBatch`]es. Of several captions of an image, training draws one and evaluation takes the first.
@@ -58,17 +76,25 @@ impl CaptionCollate {
     /// # Errors
     ///
     /// [`DataError::Image`] if one cannot be decoded.
-    pub fn images(
-        &self,
-        sources: &[crate::ImageSource],
-        device: &Device,
-    ) -> Result<Tensor<4>, DataError> {
+    pub fn images(&self, sources: &[ImageSource], device: &Device) -> Result<Tensor<4>, DataError> {
         let mut pixels = Vec::new();
         for source in sources {
             self.images
                 .append(source, &self.augment, None, &mut pixels)?;
         }
         Ok(self.images.upload(pixels, device))
+    }
+
+    /// An image as a model reads it, as the bytes of a PNG file.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Image`] if it cannot be decoded.
+    pub fn png(&self, source: &ImageSource) -> Result<Vec<u8>, DataError> {
+        let mut pixels = Vec::new();
+        let plain = AugmentConfig::default();
+        self.images.append(source, &plain, None, &mut pixels)?;
+        Ok(self.images.png(&pixels))
     }
 
     /// Texts as a model reads them.
@@ -102,6 +128,19 @@ impl Drawn<CaptionSample> {
     }
 }
 
+/// Which image has which of the texts that are drawn among its captions; none where each has its own alone.
+fn fits(drawn: &[Drawn<CaptionSample>]) -> Option<Vec<bool>> {
+    let texts: Vec<&str> = drawn.iter().map(Drawn::caption).collect();
+    let images = drawn.iter().map(|drawn| &drawn.sample.captions);
+    let of_image = |captions: &Vec<String>| -> Vec<bool> {
+        let has = |text: &&str| captions.iter().any(|caption| caption == text);
+        texts.iter().map(has).collect()
+    };
+    let fits: Vec<bool> = images.flat_map(of_image).collect();
+    let count = fits.iter().filter(|&&fits| fits).count();
+    (count > texts.len()).then_some(fits)
+}
+
 impl Collate for CaptionCollate {
     type Sample = CaptionSample;
     type Host = CaptionHost;
@@ -111,6 +150,7 @@ impl Collate for CaptionCollate {
         let size = self.images.size();
         let mut images = Vec::with_capacity(drawn.len() * 3 * size * size);
         let (mut texts, mut ids) = (Vec::new(), Vec::new());
+        let fits = fits(&drawn);
         for drawn in drawn {
             let image = &drawn.sample.image;
             self.images
@@ -121,14 +161,18 @@ impl Collate for CaptionCollate {
         Ok(CaptionHost {
             images,
             texts: TokensHost::pad(&texts, self.tokenizer.padding()),
+            fits,
             ids,
         })
     }
 
     fn upload(&self, host: CaptionHost, device: &Device) -> CaptionBatch {
+        let pairs = host.ids.len();
+        let fits = host.fits.map(|fits| TensorData::new(fits, [pairs, pairs]));
         CaptionBatch {
             images: self.images.upload(host.images, device),
             texts: host.texts.upload(device),
+            fits: fits.map(|fits| Tensor::from_data(fits, device)),
             ids: host.ids,
         }
     }

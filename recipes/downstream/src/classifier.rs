@@ -83,6 +83,7 @@ where
             ..Cost::default()
         },
         data_digest: data.digest.clone(),
+        ..Outcome::default()
     })
 }
 

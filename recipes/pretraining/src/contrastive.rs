@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use burn::module::Module;
 use burn::tensor::Device;
 use crucible_datasets::{
     AugmentConfig, CaptionCollate, CaptionData, ImageConfig, ImageProcessor, LoaderConfig, Split,
@@ -20,12 +21,13 @@ use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, che
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::embedding::Embedder;
+use crate::retrieval;
 pub use model::{ContrastiveModel, Loss};
 use zero_shot::ZeroShotConfig;
 
 mod model;
 mod presets;
-mod score;
 mod zero_shot;
 
 /// The recipe.
@@ -112,7 +114,7 @@ impl Recipe for Contrastive {
         let collate = config.collate(tokenizer)?;
         let (training, loader) = (&config.training, &config.loader);
         let fitted = learn(run, training, loader, &collate, &data, model)?;
-        let outcome = score::score(config, run, &collate, &data, Split::Test, &fitted.model)?;
+        let outcome = score(config, run, &collate, &data, Split::Test, &fitted.model)?;
         Ok(Outcome {
             cost: fitted.cost,
             ..outcome
@@ -130,6 +132,27 @@ impl Recipe for Contrastive {
         let tokenizer = reopen_tokenizer(&config.tokenizer, run)?;
         let model = checkpoint::load_newest(&run.dir, config.init(&tokenizer, &run.device))?;
         let collate = config.collate(tokenizer)?;
-        score::score(config, run, &collate, &data, split, &model)
+        score(config, run, &collate, &data, split, &model)
     }
+}
+
+/// Retrieval, and zero-shot classification where there is something to classify.
+fn score(
+    config: &ContrastiveConfig,
+    run: &Run,
+    collate: &CaptionCollate,
+    data: &CaptionData,
+    split: Split,
+    model: &ContrastiveModel,
+) -> Result<Outcome, Error> {
+    let embedder = Embedder {
+        encoder: &model.encoder,
+        collate,
+        device: &run.device,
+    };
+    let mut outcome = retrieval::score(&embedder, data, split)?;
+    let classified = zero_shot::score(&config.zero_shot, &embedder, split)?;
+    outcome.metrics.extend(classified);
+    outcome.cost.parameters = model.num_params();
+    Ok(outcome)
 }

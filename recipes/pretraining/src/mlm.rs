@@ -15,6 +15,7 @@ use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, che
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::vocabulary;
 use collate::MaskedCollate;
 use model::{LanguageModel, TextTowerConfig};
 
@@ -44,9 +45,6 @@ pub struct MlmConfig {
     pub training: TrainingConfig,
 }
 
-/// Bytes of training text that a vocabulary is made from; of larger files, passages spread evenly.
-const VOCABULARY_BYTES: usize = 16 << 20;
-
 impl MlmConfig {
     fn open(&self, command: &str, run: &Run) -> Result<TextData, Error> {
         let name = data_name(command, run, &self.data);
@@ -74,7 +72,7 @@ impl Recipe for Mlm {
         let data = config.open("", run)?;
         data.samples(Split::Test).map_err(Error::data)?;
         run.record_data(&data.digest)?;
-        let tokenizer = tokenizer(&config.tokenizer, run, vocabulary_texts(&data)?)?;
+        let tokenizer = tokenizer(&config.tokenizer, run, vocabulary::texts(&data)?)?;
         let device = run.training_device(&config.training);
         let model = config.model.init(&config.tokenizer, &tokenizer, &device);
         let collate = config.collate(tokenizer)?;
@@ -104,18 +102,6 @@ impl Recipe for Mlm {
             &model,
         )
     }
-}
-
-/// Passages of the training split, all or evenly spread.
-fn vocabulary_texts(data: &TextData) -> Result<Vec<String>, Error> {
-    let samples = data.samples(Split::Train).map_err(Error::data)?;
-    let first = samples.get(0).map_err(Error::data)?;
-    let most = (VOCABULARY_BYTES / first.len().max(1)).max(1);
-    let apart = samples.len().div_ceil(most);
-    let numbers = (0..samples.len()).step_by(apart);
-    numbers
-        .map(|number| samples.get(number).map_err(Error::data))
-        .collect()
 }
 
 /// Loss, accuracy and perplexity over hidden tokens, the same ones each time.

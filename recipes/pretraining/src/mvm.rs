@@ -26,6 +26,7 @@ mod collate;
 mod model;
 mod presets;
 mod probe;
+mod reconstruction;
 
 /// The recipe.
 pub struct Mvm;
@@ -91,6 +92,8 @@ impl Recipe for Mvm {
     fn train(config: &MvmConfig, run: &Run) -> Result<Outcome, Error> {
         let sizes = config.model.autoencoder(config.image.size).check();
         sizes.map_err(|error| Error::Usage(error.to_string()))?;
+        let patches = config.masking.check();
+        patches.map_err(|reason| Error::Usage(format!("masking.{reason}")))?;
         let data = config.open("", run)?;
         data.samples(Split::Test).map_err(Error::data)?;
         if !config.probe.is_empty() {
@@ -126,7 +129,9 @@ fn score(
     split: Split,
     model: &PixelModel,
 ) -> Result<Outcome, Error> {
-    let mut outcome = measure(run, &config.loader, collate, data, split, model)?;
+    let mut outcome = measure(run, &config.loader, collate.clone(), data, split, model)?;
+    let figure = reconstruction::figure(&collate, data, split, model, &run.device)?;
+    outcome.figures.push(figure);
     if !config.probe.is_empty() {
         let images = config.images()?;
         let mut probe = |name: &str, vision| -> Result<(), Error> {

@@ -85,12 +85,12 @@ where
     }
     Ok(Outcome {
         metrics: means.means(),
-        predictions: Vec::new(),
         cost: Cost {
             parameters: model.num_params(),
             ..Cost::default()
         },
         data_digest: data.digest.clone(),
+        ..Outcome::default()
     })
 }
 

@@ -8,4 +8,4 @@ mod towers;
 
 pub use learn::{data_name, learn, measure};
 pub use tokens::{reopen_tokenizer, tokenizer};
-pub use towers::TowersConfig;
+pub use towers::{Layers, TowersConfig};

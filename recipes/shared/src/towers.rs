@@ -1,7 +1,46 @@
+use crucible_fusion::{ConcatenationConfig, FusionConfig};
 use crucible_transformer::{Activation, EncoderConfig, Pooling, TextEncoderConfig};
 use crucible_vision::VitConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// How a budget of layers is shared out.
+#[derive(Clone, Copy, Debug)]
+pub struct Layers {
+    /// Of the image tower.
+    pub image: usize,
+    /// Of the text tower.
+    pub text: usize,
+    /// Of the fusion, where it has any.
+    pub fusion: usize,
+}
+
+impl Layers {
+    /// `budget` layers for a strategy, of a feed-forward layer `ratio` times as wide as the tokens. Of `d_model^2`
+    /// parameters a layer has `4 + 2 ratio`; a co-attention layer has two streams with a second attention each,
+    /// `2 (8 + 2 ratio)`, and so stands for two to three layers.
+    pub fn of(strategy: &str, budget: usize, ratio: usize) -> Self {
+        let (towers, fusion) = match strategy {
+            "early" => (0, budget),
+            "mid" => {
+                let fusion = (budget / 5).max(1);
+                (budget - fusion * (16 + 4 * ratio) / (4 + 2 * ratio), fusion)
+            }
+            _ => (budget, 0),
+        };
+        Self {
+            image: towers.div_ceil(2),
+            text: towers / 2,
+            fusion,
+        }
+    }
+
+    /// The strategy of that name; one that is none is refused when the configuration is put together.
+    pub fn strategy(&self, name: &str) -> FusionConfig {
+        FusionConfig::named(name, self.fusion)
+            .unwrap_or_else(|| FusionConfig::Late(ConcatenationConfig::new()))
+    }
+}
 
 /// Image and text towers of one width.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +82,40 @@ impl TowersConfig {
     pub fn text(&self, vocabulary: usize, max_length: usize) -> TextEncoderConfig {
         TextEncoderConfig::new(vocabulary, max_length, self.stack(self.text_layers))
             .with_pooling(self.pooling)
+    }
+
+    /// For images of 64 pixels: `vqa` and `vlp` have these, so that one can start from the other.
+    pub fn small(d_model: usize, layers: Layers) -> Self {
+        Self {
+            d_model,
+            heads: 4,
+            d_ff: 2 * d_model,
+            image_layers: layers.image,
+            text_layers: layers.text,
+            patch_size: 8,
+            stem_cell: 4,
+            stem: vec![d_model],
+            pooling: Pooling::Max,
+            dropout: 0.0,
+            activation: Activation::Relu,
+        }
+    }
+
+    /// ViT-S and a text tower of its width.
+    pub fn vit_small(layers: Layers) -> Self {
+        Self {
+            d_model: 384,
+            heads: 6,
+            d_ff: 1536,
+            image_layers: layers.image,
+            text_layers: layers.text,
+            patch_size: 16,
+            stem_cell: 1,
+            stem: Vec::new(),
+            pooling: Pooling::Mean,
+            dropout: 0.1,
+            activation: Activation::Gelu,
+        }
     }
 
     fn stack(&self, layers: usize) -> EncoderConfig {

@@ -3,7 +3,7 @@
 use super::chart::{Chart, Line, Weight, percent};
 use super::page::{base64, config, document, escape, facts, header, section, table};
 use super::series::{is_noisy, ordered, smoothed, window};
-use super::{Curve, number};
+use super::{Curve, Figure, number};
 use crate::accuracy::{Confusion, Group, Tally};
 use crate::table::Align;
 
@@ -24,6 +24,8 @@ pub struct RunReport {
     pub confusions: Vec<Confusion>,
     /// Measurements along the run, a chart each.
     pub curves: Vec<Curve>,
+    /// What else the recipe has to show.
+    pub figures: Vec<Figure>,
     /// Some test items with their answers.
     pub samples: Vec<SampleCard>,
     /// The resolved configuration.
@@ -67,6 +69,11 @@ impl RunReport {
             + &section("Test accuracy by group", &self.groups())
             + &section("Most frequent mistakes", &self.confusions())
             + "</div>\n"
+            + &self
+                .figures
+                .iter()
+                .map(|figure| section(figure.title(), &figure.html()))
+                .collect::<String>()
             + &section("Samples", &self.samples())
             + &config(&self.config_toml);
         document(&self.title, &body)

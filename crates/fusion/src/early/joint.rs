@@ -8,7 +8,7 @@ use crucible_transformer::{
 };
 use schemars::JsonSchema;
 
-use crate::Modalities;
+use crate::{Modalities, Tokens};
 
 /// Configuration of [`Joint`].
 #[derive(Config, Debug, JsonSchema)]
@@ -54,7 +54,24 @@ impl JointConfig {
 impl Joint {
     /// # Shapes
     /// - output: `[pairs, d_model]`
-    pub fn forward(&self, mut modalities: Modalities) -> Tensor<2> {
+    pub fn forward(&self, modalities: Modalities) -> Tensor<2> {
+        let (tokens, _) = self.sequence(modalities);
+        let pooled = self.pooling.forward(tokens.values, tokens.padding.as_ref());
+        project_and_activate(&self.pooler, pooled, self.activation)
+    }
+
+    /// Patches and words of each pair as the encoder leaves them, image first.
+    pub fn tokens(&self, modalities: Modalities) -> (Tokens, Tokens) {
+        let (tokens, words) = self.sequence(modalities);
+        let [_, length, _] = tokens.values.dims();
+        (
+            tokens.narrow(words, length - words),
+            tokens.narrow(0, words),
+        )
+    }
+
+    /// Words and patches in one sequence, and how many of them are words.
+    fn sequence(&self, mut modalities: Modalities) -> (Tokens, usize) {
         let modality = |row| self.modality.val().narrow(0, row, 1).unsqueeze::<3>();
         modalities.text.tokens = modalities.text.tokens + modality(0);
         modalities.image.tokens = modalities.image.tokens + modality(1);
@@ -62,10 +79,10 @@ impl Joint {
         let (image, text) = modalities.token_pairs();
         let padding = (image.padding.is_some() || text.padding.is_some())
             .then(|| Tensor::cat(vec![text.padding_or_none(), image.padding_or_none()], 1));
-        let tokens = Tensor::cat(vec![text.values, image.values], 1);
-        let tokens = self.encoder.forward(tokens, padding.clone());
-        let pooled = self.pooling.forward(tokens, padding.as_ref());
-        project_and_activate(&self.pooler, pooled, self.activation)
+        let [_, words, _] = text.values.dims();
+        let values = Tensor::cat(vec![text.values, image.values], 1);
+        let values = self.encoder.forward(values, padding.clone());
+        (Tokens { values, padding }, words)
     }
 }
 

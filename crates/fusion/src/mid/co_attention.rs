@@ -8,7 +8,7 @@ use crucible_transformer::{
 };
 use schemars::JsonSchema;
 
-use crate::{Modalities, modalities::Tokens};
+use crate::{Modalities, Tokens};
 
 /// Configuration of [`CoAttention`].
 #[derive(Config, Debug, JsonSchema)]
@@ -70,6 +70,16 @@ impl CoAttention {
     /// # Shapes
     /// - output: `[pairs, d_model]`
     pub fn forward(&self, modalities: Modalities) -> Tensor<2> {
+        let (image, text) = self.tokens(modalities);
+        let pool = |tokens: Tokens| self.pooling.forward(tokens.values, tokens.padding.as_ref());
+        project(
+            &self.projection,
+            Tensor::cat(vec![pool(image), pool(text)], 1),
+        )
+    }
+
+    /// Patches and words of each pair as the last layer leaves them, image first.
+    pub fn tokens(&self, modalities: Modalities) -> (Tokens, Tokens) {
         let (mut image, mut text) = modalities.token_pairs();
         let mask = |tokens: &Tokens| tokens.padding.clone().map(AttentionMask::padding);
         let (image_mask, text_mask) = (mask(&image), mask(&text));
@@ -83,15 +93,13 @@ impl CoAttention {
                     .forward(image.values, image_mask, text.values.clone(), text_mask);
             text.values = layer.text.forward(text.values, text_mask, seen, image_mask);
         }
-        let pool = |tokens: Tokens, norm: &Option<LayerNorm>| {
-            let values = match norm {
-                Some(norm) => norm.forward(tokens.values),
-                None => tokens.values,
-            };
-            self.pooling.forward(values, tokens.padding.as_ref())
-        };
-        let pooled = vec![pool(image, &self.image_norm), pool(text, &self.text_norm)];
-        project(&self.projection, Tensor::cat(pooled, 1))
+        if let Some(norm) = &self.image_norm {
+            image.values = norm.forward(image.values);
+        }
+        if let Some(norm) = &self.text_norm {
+            text.values = norm.forward(text.values);
+        }
+        (image, text)
     }
 }
 

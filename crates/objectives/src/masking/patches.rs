@@ -25,6 +25,20 @@ pub struct PatchMasking {
 }
 
 impl PatchMasking {
+    /// Whether some patches are seen and some guessed.
+    ///
+    /// # Errors
+    /// What is wrong, beginning with the field's name.
+    pub fn check(&self) -> Result<(), String> {
+        match self.ratio > 0.0 && self.ratio < 1.0 {
+            true => Ok(()),
+            false => Err(format!(
+                "ratio is {}; expected more than 0 and less than 1: some patches are seen, some guessed",
+                self.ratio
+            )),
+        }
+    }
+
     /// How many of `patches` are hidden: the same number of every image, at least one, and never all.
     pub fn count(&self, patches: usize) -> usize {
         let wanted = (self.ratio * patches as f64).round() as usize;

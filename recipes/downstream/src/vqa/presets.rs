@@ -1,10 +1,8 @@
 //! Presets of the `vqa` recipe. All strategies of a preset get the same budget of layers.
 
 use crucible_datasets::{AugmentConfig, Blank, ImageConfig, LoaderConfig, TokenizerConfig};
-use crucible_fusion::{ConcatenationConfig, FusionConfig};
-use crucible_shared::TowersConfig;
+use crucible_shared::{Layers, TowersConfig};
 use crucible_training::{Preset, TrainingConfig};
-use crucible_transformer::{Activation, Pooling};
 
 use super::VqaConfig;
 
@@ -29,21 +27,6 @@ pub const PRESETS: [Preset; 3] = [
     },
 ];
 
-/// The layers of image tower, text tower and fusion, for a feed-forward layer `ratio` times as wide as
-/// the tokens. Of `d_model^2` parameters a layer has `4 + 2 ratio`; a co-attention layer has two streams
-/// with a second attention each, `2 (8 + 2 ratio)`, and so stands for two to three layers.
-fn layers(strategy: &str, budget: usize, ratio: usize) -> (usize, usize, usize) {
-    match strategy {
-        "early" => (0, 0, budget),
-        "mid" => {
-            let fusion = (budget / 5).max(1);
-            let towers = budget - fusion * (16 + 4 * ratio) / (4 + 2 * ratio);
-            (towers.div_ceil(2), towers / 2, fusion)
-        }
-        _ => (budget.div_ceil(2), budget / 2, 0),
-    }
-}
-
 pub fn config(preset: &str, strategy: &str) -> VqaConfig {
     match preset {
         "smoke" => VqaConfig {
@@ -63,7 +46,7 @@ pub fn config(preset: &str, strategy: &str) -> VqaConfig {
 
 /// A model for the 64-pixel images of easy-VQA.
 fn small(strategy: &str, d_model: usize, budget: usize) -> VqaConfig {
-    let (image_layers, text_layers, fusion_layers) = layers(strategy, budget, 2);
+    let layers = Layers::of(strategy, budget, 2);
     VqaConfig {
         data: "easy-vqa".into(),
         blank: Blank::None,
@@ -74,20 +57,8 @@ fn small(strategy: &str, d_model: usize, budget: usize) -> VqaConfig {
         },
         tokenizer: TokenizerConfig::default(),
         loader: LoaderConfig::new(16),
-        model: TowersConfig {
-            d_model,
-            heads: 4,
-            d_ff: 2 * d_model,
-            image_layers,
-            text_layers,
-            patch_size: 8,
-            stem_cell: 4,
-            stem: vec![d_model],
-            pooling: Pooling::Max,
-            dropout: 0.0,
-            activation: Activation::Relu,
-        },
-        fusion: strategy_or_late(strategy, fusion_layers),
+        model: TowersConfig::small(d_model, layers),
+        fusion: layers.strategy(strategy),
         training: TrainingConfig {
             beta_2: 0.98,
             evaluate_every: 250,
@@ -99,7 +70,7 @@ fn small(strategy: &str, d_model: usize, budget: usize) -> VqaConfig {
 
 /// ViT-S and a text tower of its width.
 fn full(strategy: &str) -> VqaConfig {
-    let (image_layers, text_layers, fusion_layers) = layers(strategy, 16, 4);
+    let layers = Layers::of(strategy, 16, 4);
     VqaConfig {
         image: ImageConfig::imagenet(224),
         augment: AugmentConfig {
@@ -112,29 +83,11 @@ fn full(strategy: &str) -> VqaConfig {
             workers: 8,
             ..LoaderConfig::new(64)
         },
-        model: TowersConfig {
-            d_model: 384,
-            heads: 6,
-            d_ff: 1536,
-            image_layers,
-            text_layers,
-            patch_size: 16,
-            stem_cell: 1,
-            stem: Vec::new(),
-            pooling: Pooling::Mean,
-            dropout: 0.1,
-            activation: Activation::Gelu,
-        },
-        fusion: strategy_or_late(strategy, fusion_layers),
+        model: TowersConfig::vit_small(layers),
+        fusion: layers.strategy(strategy),
         training: TrainingConfig::new(20_000, 5e-4),
         ..small(strategy, 128, 5)
     }
-}
-
-/// A name that is no strategy is refused when the configuration is put together.
-fn strategy_or_late(strategy: &str, layers: usize) -> FusionConfig {
-    FusionConfig::named(strategy, layers)
-        .unwrap_or_else(|| FusionConfig::Late(ConcatenationConfig::new()))
 }
 
 #[cfg(test)]
@@ -142,6 +95,7 @@ mod tests {
     use super::*;
     use burn::module::Module;
     use burn::tensor::Device;
+    use crucible_fusion::FusionConfig;
 
     /// A comparison of strategies is one of equal budgets.
     #[test]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use burn::module::Module;
-use burn::tensor::{ExecutionError, Int, Tensor};
+use burn::tensor::{Bool, ExecutionError, Int, Tensor};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use crucible_datasets::CaptionBatch;
 use crucible_fusion::DualEncoder;
@@ -63,11 +63,16 @@ impl ContrastiveModel {
     }
 
     /// What the pairs of `rows` add to the loss over all.
-    fn compare(&self, [images, texts]: [Tensor<2>; 2], rows: Range<usize>) -> Contrastive {
-        let scale = self.encoder.scale();
+    fn compare(
+        &self,
+        [images, texts]: [Tensor<2>; 2],
+        fits: Option<&Tensor<2, Bool>>,
+        rows: Range<usize>,
+    ) -> Contrastive {
+        let (scale, bias) = (self.encoder.scale(), self.encoder.bias.val());
         match self.loss {
-            Loss::InfoNce => info_nce_of(images, texts, scale, rows),
-            Loss::Siglip => siglip_of(images, texts, scale, self.encoder.bias.val(), rows),
+            Loss::InfoNce => info_nce_of(images, texts, scale, fits, rows),
+            Loss::Siglip => siglip_of(images, texts, scale, bias, fits, rows),
         }
     }
 
@@ -83,7 +88,7 @@ impl ContrastiveModel {
     /// All pairs at once.
     fn whole(&self, batch: CaptionBatch) -> PairOutput {
         let all = 0..batch.ids.len();
-        let compared = self.compare(self.embed(&batch, &all), all);
+        let compared = self.compare(self.embed(&batch, &all), batch.fits.as_ref(), all);
         self.output(compared, batch.ids)
     }
 
@@ -95,7 +100,7 @@ impl ContrastiveModel {
             model.embed(&batch, &(start..pairs.min(start + self.chunk)))
         };
         let compare = |embedded, rows| {
-            let Contrastive { loss, hits } = self.compare(embedded, rows);
+            let Contrastive { loss, hits } = self.compare(embedded, batch.fits.as_ref(), rows);
             (loss, hits)
         };
         let (grads, loss, hits) = chunked(self, pairs.div_ceil(self.chunk), part, compare);

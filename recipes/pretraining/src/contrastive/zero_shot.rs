@@ -8,7 +8,7 @@ use crucible_training::Error;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::score::Embedder;
+use crate::embedding::{Embed, Embedder};
 
 /// Classification by the names of the classes.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -30,9 +30,9 @@ impl ZeroShotConfig {
 }
 
 /// `zero_shot_accuracy`, and `zero_shot_majority`: that of always naming the most frequent class.
-pub fn score(
+pub fn score<E: Embed>(
     config: &ZeroShotConfig,
-    embedder: &Embedder,
+    embedder: &Embedder<'_, E>,
     split: Split,
 ) -> Result<BTreeMap<String, f64>, Error> {
     if config.data.is_empty() || config.templates.is_empty() {
@@ -65,7 +65,11 @@ pub fn score(
 }
 
 /// One vector a class: the mean over the templates (Radford et al. 2021, section 3.1.4).
-fn classes(templates: &[String], labels: &[String], embedder: &Embedder) -> Result<Vectors, Error> {
+fn classes<E: Embed>(
+    templates: &[String],
+    labels: &[String],
+    embedder: &Embedder<'_, E>,
+) -> Result<Vectors, Error> {
     let mut sum: Vec<f32> = Vec::new();
     let mut width = 1;
     for template in templates {

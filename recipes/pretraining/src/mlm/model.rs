@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::collate::MaskedBatch;
+use crate::hidden::Hidden;
 
 /// A text encoder.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -83,15 +84,20 @@ struct Towers {
 impl LanguageModel {
     /// Only hidden positions are decoded.
     fn guess(&self, batch: MaskedBatch) -> ClassificationOutput {
-        let MaskedBatch { texts, ids, .. } = batch;
+        let MaskedBatch { hidden, ids } = batch;
+        let Hidden {
+            texts,
+            positions,
+            targets,
+        } = hidden;
         let text = &self.encoder.text;
         let states = text.forward(texts.ids, None, Some(texts.padding)).tokens;
-        let states = at_positions(states, batch.positions);
+        let states = at_positions(states, positions);
         let logits = self.head.forward(states, text.embeddings.word.weight.val());
         ClassificationOutput {
-            loss: masked_language(logits.clone(), batch.targets.clone()),
+            loss: masked_language(logits.clone(), targets.clone()),
             logits,
-            targets: batch.targets,
+            targets,
             ids,
         }
     }

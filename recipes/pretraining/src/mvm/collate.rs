@@ -31,7 +31,8 @@ pub struct PatchHost {
 
 /// Makes [`PatchBatch`]es: other patches are hidden at each draw, in evaluation always the same.
 pub struct PatchCollate {
-    images: Arc<ImageProcessor>,
+    /// Prepares the images.
+    pub images: Arc<ImageProcessor>,
     augment: AugmentConfig,
     masking: PatchMasking,
     /// Patches of a side.
@@ -46,14 +47,6 @@ impl PatchCollate {
         side: usize,
     ) -> Result<Self, DataError> {
         augment.check()?;
-        if masking.ratio <= 0.0 || masking.ratio >= 1.0 {
-            return Err(DataError::Setting {
-                setting: "masking.ratio",
-                value: masking.ratio.to_string(),
-                reason: "expected more than 0 and less than 1: some patches are seen, some guessed"
-                    .into(),
-            });
-        }
         Ok(Self {
             images,
             augment,

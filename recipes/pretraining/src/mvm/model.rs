@@ -3,7 +3,9 @@
 use burn::module::Module;
 use burn::tensor::{ExecutionError, Tensor};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
-use crucible_objectives::pixels::{normalise_patches, patchify, pixel_loss};
+use crucible_objectives::pixels::{
+    denormalise_patches, hide_patches, normalise_patches, patchify, pixel_loss, unpatchify,
+};
 use crucible_training::{Observe, Scalar, backward};
 use crucible_transformer::{Activation, EncoderConfig, Pooling};
 use crucible_vision::{MaskedAutoencoder, MaskedAutoencoderConfig, VitConfig};
@@ -70,6 +72,28 @@ pub struct PixelOutput {
 }
 
 impl PixelModel {
+    /// The images, what is seen of them, and the same with what is guessed of the rest.
+    ///
+    /// # Shapes
+    /// - output: thrice `[images, channels, height, width]`
+    pub fn reconstruct(&self, batch: PatchBatch) -> [Tensor<4>; 3] {
+        let PatchBatch { images, hidden, .. } = batch;
+        let patches = patchify(images.clone(), self.patch);
+        let guessed = self.encoder.forward(images.clone(), batch.visible);
+        let guessed = match self.normalise {
+            true => denormalise_patches(guessed, patches.clone()),
+            false => guessed,
+        };
+        let seen = hide_patches(images.clone(), hidden.clone(), self.patch);
+        let [_, _, height, _] = images.dims();
+        let guessed = unpatchify(
+            guessed * hidden.unsqueeze_dim::<3>(2),
+            height / self.patch,
+            self.patch,
+        );
+        [images, seen.clone(), seen + guessed]
+    }
+
     fn guess(&self, batch: PatchBatch) -> PixelOutput {
         let target = patchify(batch.images.clone(), self.patch);
         let target = match self.normalise {

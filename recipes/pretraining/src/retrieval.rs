@@ -1,0 +1,119 @@
+//! What a space of images and texts is worth: retrieval in both directions, and how the vectors lie in it.
+
+use std::collections::HashMap;
+
+use crucible_datasets::{CaptionData, CaptionSample, ImageSource, Split};
+use crucible_evaluation::report::{Figure, Png};
+use crucible_evaluation::retrieval::{Vectors, alignment, modality_gap, retrieval, uniformity};
+use crucible_training::{Cost, Error, Outcome, Prediction};
+
+use crate::embedding::{Embed, Embedder};
+
+/// Retrieval within a split, in both directions; an image's text is its first caption.
+pub fn score<E: Embed>(
+    embedder: &Embedder<'_, E>,
+    data: &CaptionData,
+    split: Split,
+) -> Result<Outcome, Error> {
+    let samples = data.samples(split).map_err(Error::data)?;
+    let samples: Vec<CaptionSample> = (0..samples.len())
+        .map(|index| samples.get(index).map_err(Error::data))
+        .collect::<Result<_, _>>()?;
+    let (mut texts, mut known) = (Vec::new(), HashMap::new());
+    let text_of: Vec<usize> = samples
+        .iter()
+        .map(|sample| {
+            let caption = &sample.captions[0];
+            *known.entry(caption.clone()).or_insert_with(|| {
+                texts.push(caption.clone());
+                texts.len() - 1
+            })
+        })
+        .collect();
+    let sources: Vec<ImageSource> = samples.iter().map(|sample| sample.image.clone()).collect();
+    let (of_images, of_texts) = (embedder.images(&sources)?, embedder.texts(&texts)?);
+
+    let mut metrics = retrieval(&of_images, &of_texts, &text_of).metrics();
+    metrics.insert("modality_gap".into(), modality_gap(&of_images, &of_texts));
+    let aligned = alignment(&of_images, &of_texts, &text_of);
+    metrics.insert("alignment".into(), aligned);
+    metrics.insert("uniformity_images".into(), uniformity(&of_images));
+    metrics.insert("uniformity_texts".into(), uniformity(&of_texts));
+    // One vector alone is spread neither well nor badly.
+    metrics.retain(|_, value| value.is_finite());
+
+    let scale: f32 = embedder.encoder.scale().into_scalar();
+    let predictions = samples.iter().enumerate().map(|(index, sample)| {
+        let cosines: Vec<f32> = of_texts.cosines(of_images.row(index)).collect();
+        let (best, score) = likeliest(&cosines, scale);
+        Prediction {
+            id: sample.id.clone(),
+            target: sample.captions[0].clone(),
+            prediction: texts[best].clone(),
+            score,
+        }
+    });
+    let predictions = predictions.collect();
+    Ok(Outcome {
+        metrics,
+        predictions,
+        figures: vec![similarities(embedder, &samples, &of_images)?],
+        cost: Cost {
+            parameters: embedder.encoder.num_params(),
+            ..Cost::default()
+        },
+        data_digest: data.digest.clone(),
+    })
+}
+
+/// How many pictures and texts are shown with their similarities, evenly spread over the split.
+const SHOWN: usize = 8;
+
+/// Some images with their texts; a text that several have is shown once.
+fn similarities<E: Embed>(
+    embedder: &Embedder<'_, E>,
+    samples: &[CaptionSample],
+    of_images: &Vectors,
+) -> Result<Figure, Error> {
+    let mut shown: Vec<usize> = Vec::new();
+    let apart = (samples.len() / (8 * SHOWN)).max(1);
+    for index in (0..samples.len()).step_by(apart) {
+        let text = &samples[index].captions[0];
+        let known = |&shown: &usize| samples[shown].captions.contains(text);
+        if shown.len() < SHOWN && !shown.iter().any(known) {
+            shown.push(index);
+        }
+    }
+    let texts = shown
+        .iter()
+        .map(|&index| samples[index].captions[0].clone());
+    let texts: Vec<String> = texts.collect();
+    let of_texts = embedder.texts(&texts)?;
+    let (mut pictures, mut values) = (Vec::new(), Vec::new());
+    for &index in &shown {
+        let png = embedder
+            .collate
+            .png(&samples[index].image)
+            .map_err(Error::data)?;
+        pictures.push(Png::new(&png));
+        let cosines = of_texts.cosines(of_images.row(index));
+        values.push(cosines.map(f64::from).collect());
+    }
+    Ok(Figure::Similarities {
+        title: "Similarities".into(),
+        note: "Cosine of image and text; what belongs together lies on the diagonal.".into(),
+        pictures,
+        texts,
+        values,
+    })
+}
+
+/// The largest entry and its share of the softmax.
+fn likeliest(cosines: &[f32], scale: f32) -> (usize, f64) {
+    let best = (0..cosines.len()).max_by(|&a, &b| cosines[a].total_cmp(&cosines[b]));
+    let best = best.unwrap_or(0);
+    let shares = cosines
+        .iter()
+        .map(|cosine| f64::from(scale * (cosine - cosines[best])).exp());
+    (best, 1.0 / shares.sum::<f64>())
+}
