@@ -4,8 +4,9 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Bool, Device, Gradients, Int, Tensor};
 use burn_store::{ModuleSnapshot, ModuleStore, SafetensorsStore, bridge};
+use crucible_objectives::language::{permutation_masks, prefix_mask};
 use crucible_transformer::{
-    Activation, AttentionMask, DecoderConfig, EncoderConfig, MultiHeadAttentionConfig,
+    Activation, AttentionMask, BlockConfig, DecoderConfig, EncoderConfig, MultiHeadAttentionConfig,
     NormPlacement, Pooling, TextEncoderConfig,
 };
 use crucible_vision::{ResNetConfig, ResNetStem, VitConfig};
@@ -220,6 +221,37 @@ fn pre_norm_encoder_is_torch_encoder_layers() {
 #[test]
 fn post_norm_encoder_is_torch_encoder_layers() {
     encoder("encoder_post_norm", NormPlacement::Post, Activation::Relu);
+}
+
+fn two_streams(fixture: &str, norm: NormPlacement) {
+    let mut fixture = Fixture::open(fixture);
+    let config = EncoderConfig::new(16, 4, 24, 2).with_norm(norm);
+    let model = fixture.load(config.init(&fixture.device));
+    let (content, query) = (fixture.input::<3>("content"), fixture.input::<3>("query"));
+    let orders: Vec<usize> = fixture.int("input.orders").into_data().iter().collect();
+    let orders: Vec<Vec<usize>> = orders.chunks(5).map(<[usize]>::to_vec).collect();
+    let masks = permutation_masks(&orders, &fixture.device).map(AttentionMask::pairs);
+    let streams = model.two_streams([content.clone(), query.clone()], &masks);
+    let output = Tensor::cat(streams.to_vec(), 1);
+    fixture.check(&model, output, &[("content", &content), ("query", &query)]);
+}
+
+#[test]
+fn two_streams_are_those_of_xlnet() {
+    two_streams("two_streams_pre_norm", NormPlacement::Pre);
+    two_streams("two_streams_post_norm", NormPlacement::Post);
+}
+
+#[test]
+fn a_prefix_is_read_as_in_prefix_language_models() {
+    let mut fixture = Fixture::open("prefix_encoder");
+    let block = BlockConfig::new(16, 2, 24).with_norm(NormPlacement::Post);
+    let model = fixture.load(EncoderConfig::stack(&block, 1).init(&fixture.device));
+    let x = fixture.input::<3>("x");
+    let prefixes: Vec<usize> = fixture.int("input.prefixes").into_data().iter().collect();
+    let mask = AttentionMask::pairs(prefix_mask(&prefixes, 6, &fixture.device));
+    let output = model.forward_masked(x.clone(), Some(&mask));
+    fixture.check(&model, output, &[("x", &x)]);
 }
 
 fn decoder(fixture: &str, norm: NormPlacement) {

@@ -27,7 +27,14 @@ fn mean(values: &[f64]) -> f64 {
 #[test]
 fn every_objective_learns() {
     let folder = tempfile::tempdir().unwrap();
-    for (recipe, at_most) in [("contrastive", 0.97), ("mlm", 0.9), ("mvm", 0.6)] {
+    let recipes = [
+        ("contrastive", 0.97),
+        ("mlm", 0.9),
+        ("mvm", 0.6),
+        ("rotation", 0.97),
+        ("vlp", 0.75),
+    ];
+    for (recipe, at_most) in recipes {
         train(folder.path(), recipe, recipe, &[]);
         let losses = losses(&folder.path().join(recipe));
         let (first, last) = (mean(&losses[..10]), mean(&losses[losses.len() - 10..]));
@@ -50,6 +57,176 @@ fn every_objective_learns() {
     assert!((number(&contrastive["i2t_r1"]) - recall).abs() < 1e-9);
     let order = ["i2t_r1", "i2t_r5", "i2t_r10"].map(|name| number(&contrastive[name]));
     assert!(order.is_sorted(), "{order:?}");
+    // Of each task its loss, and where there is right and wrong how often it is right.
+    let vlp = test("vlp");
+    let parts = ["itc_loss", "itm_loss", "mlm_loss", "mvm_loss"].map(|name| number(&vlp[name]));
+    assert!((number(&vlp["loss"]) - parts.iter().sum::<f64>()).abs() < 0.02 * number(&vlp["loss"]));
+    for name in ["itc_accuracy", "itm_accuracy", "mlm_accuracy", "t2i_r5"] {
+        assert!((0.0..=1.0).contains(&number(&vlp[name])), "{name}: {vlp}");
+    }
+
+    // What there is to see stands in the reports: 8 images thrice, 8 images with their captions.
+    for (recipe, title, pictures) in [
+        ("mvm", "Reconstructions", 24),
+        ("contrastive", "Similarities", 8),
+        ("vlp", "Similarities", 8),
+    ] {
+        let figures = read_json(folder.path().join(recipe).join("figures.json"));
+        let text = figures.to_string();
+        assert!(text.contains(title), "{recipe}");
+        assert_eq!(text.matches("iVBORw0KGgo").count(), pictures, "{recipe}");
+        let report = fs::read_to_string(folder.path().join(recipe).join("report.html")).unwrap();
+        assert!(report.contains(&format!("<h2>{title}</h2>")), "{recipe}");
+        assert!(report.matches("data:image/png;base64,iVBORw0KGgo").count() >= pictures);
+    }
+    search(folder.path());
+}
+
+/// With a model that is hardly better than chance: what is returned, not how good it is.
+fn search(folder: &Path) {
+    let json = |args: &[&str]| -> Value {
+        let output = crucible(folder, &[args, &["--json"]].concat()).expect(0);
+        serde_json::from_str(&output.stdout).unwrap()
+    };
+    let found = json(&["search", "contrastive", "smiling face", "--top", "3"]);
+    let found = found.as_array().unwrap();
+    assert_eq!(found.len(), 3);
+    let similarity = |index: usize| found[index]["similarity"].as_f64().unwrap();
+    assert!(similarity(0) >= similarity(1) && similarity(1) >= similarity(2));
+
+    // The similarities are the cosines of what `embed` prints.
+    let embedded = json(&[
+        "embed",
+        "contrastive",
+        "--text",
+        "smiling face",
+        "--text",
+        "a dog",
+    ]);
+    let vector = |index: usize| -> Vec<f64> {
+        let values = embedded[index]["embedding"].as_array().unwrap().iter();
+        values.map(|value| value.as_f64().unwrap()).collect()
+    };
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    assert_eq!(embedded[0]["text"], "smiling face");
+    assert!((dot(&vector(0), &vector(0)) - 1.0).abs() < 1e-5);
+    assert!(dot(&vector(0), &vector(1)) < 0.9999);
+    let args = [
+        "search",
+        "contrastive",
+        "smiling face",
+        "--among",
+        "texts",
+        "--top",
+        "5000",
+    ];
+    let texts = json(&args);
+    let texts = texts.as_array().unwrap();
+    let dog = texts.iter().find(|text| text["caption"] == "dog").unwrap();
+    let dog_alone = json(&["embed", "contrastive", "--text", "dog"]);
+    let dog_alone: Vec<f64> = serde_json::from_value(dog_alone[0]["embedding"].clone()).unwrap();
+    let cosine = dot(&vector(0), &dog_alone);
+    assert!((dog["similarity"].as_f64().unwrap() - cosine).abs() < 1e-5);
+
+    // An image finds itself among images, and else captions.
+    let picture = folder.join("picture.png");
+    image::RgbImage::from_pixel(40, 40, image::Rgb([200, 30, 30]))
+        .save(&picture)
+        .unwrap();
+    let captions = json(&["search", "vlp", "--image", "picture.png"]);
+    assert!(
+        captions[0]["caption"].as_str().unwrap().split(' ').count() >= 3,
+        "{captions}"
+    );
+    for (args, said) in [
+        (&["search", "mlm", "words"][..], "`mlm` has no vectors"),
+        (&["search", "vlp", "--image", "nothere.png"], "nothere.png"),
+        (
+            &[
+                "search",
+                "vlp",
+                "a",
+                "--data",
+                "easy-vqa-objects",
+                "--among",
+                "texts",
+            ],
+            "no captions",
+        ),
+        (&["embed", "vlp"], "--text"),
+    ] {
+        let output = crucible(folder, args).expect(2);
+        assert!(output.stderr.contains(said), "{args:?}: {output:#?}");
+    }
+}
+
+/// A task's loss stands in the log of the steps that were trained on it.
+#[test]
+fn tasks_come_by_their_shares_and_losses_are_weighed() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = |key: &'static str| ["--set", key];
+    let more = [
+        set("tasks.itm.share=0.5"),
+        set("tasks.mvm.weight=0"),
+        set("tasks.mlm.weight=0.5"),
+        set("fusion=late"),
+    ];
+    train(folder.path(), "vlp", "shares", &more.concat());
+    let rows = read_json_lines(folder.path().join("shares/metrics.jsonl"));
+    let of = |name: &str| -> Vec<(u64, f64)> {
+        let rows = rows
+            .iter()
+            .filter(|row| row["split"] == "train" && row["name"] == name);
+        rows.map(|row| {
+            (
+                row["step"].as_u64().unwrap(),
+                row["value"].as_f64().unwrap(),
+            )
+        })
+        .collect()
+    };
+    let count = of("itm_loss").len();
+    assert!((15..=45).contains(&count), "{count} of 60 steps");
+    assert_eq!((of("itc_loss").len(), of("mvm_loss").len()), (60, 0));
+    let (loss, itc, itm, mlm) = (of("loss"), of("itc_loss"), of("itm_loss"), of("mlm_loss"));
+    for (((step, loss), (_, itc)), (_, mlm)) in loss.iter().zip(&itc).zip(&mlm) {
+        let matching = itm
+            .iter()
+            .find(|(of, _)| of == step)
+            .map_or(0.0, |(_, itm)| *itm);
+        assert!(
+            (loss - (itc + 0.5 * mlm + matching)).abs() < 1e-4,
+            "step {step}"
+        );
+    }
+
+    let learnt = [set("tasks.weighting=uncertainty"), set("training.steps=20")];
+    train(folder.path(), "vlp", "uncertainty", &learnt.concat());
+    let vqa = [
+        "--set",
+        "fusion=mid",
+        "--init",
+        "uncertainty",
+        "--set",
+        "training.steps=1",
+    ];
+    let fixed = ["train", "vqa", "--preset", "smoke", "--out", "vqa"];
+    let started = crucible(folder.path(), &[&fixed[..], &vqa].concat()).expect(0);
+    let line = started
+        .stderr
+        .lines()
+        .find(|line| line.starts_with("start from"));
+    let line = line.unwrap_or_else(|| panic!("{started:#?}"));
+    // Towers and fusion come along, down to the last tensor.
+    let fresh = line
+        .split("fresh: ")
+        .nth(1)
+        .unwrap()
+        .split("; ")
+        .next()
+        .unwrap();
+    assert!(!fresh.contains("encoder"), "{line}");
+    assert!(line.contains("log_variances"), "{line}");
 }
 
 /// What would be missed after the training is asked for before it.
@@ -63,6 +240,9 @@ fn settings_that_cannot_work_are_refused_before_the_first_step() {
         ("contrastive", "zero_shot.data=emoji", "emoji-groups"),
         ("mlm", "masking.rate=0", "masking"),
         ("mlm", "passage=0", "passage"),
+        ("vlp", "patch_masking.ratio=1", "patch_masking.ratio"),
+        ("vlp", "tasks.itc.weight=-1", "tasks.itc"),
+        ("vlp", "words=nothere", "unknown dataset `nothere`"),
     ] {
         let args = [
             "train", recipe, "--preset", "smoke", "--set", set, "--out", "run",

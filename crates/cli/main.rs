@@ -8,12 +8,14 @@ mod comparison;
 mod config;
 mod data;
 mod devices;
+mod embed;
 mod eval;
 mod options;
 mod output;
 mod recipes;
 mod report;
 mod samples;
+mod search;
 mod session;
 mod study;
 mod train;
@@ -21,7 +23,7 @@ mod train;
 use clap::{Parser, Subcommand};
 use crucible_downstream::{Classification, Vqa};
 use crucible_kernels::{Allocator, keep_freed_memory};
-use crucible_pretraining::{Contrastive, Mlm, Mvm, Vlp};
+use crucible_pretraining::{Contrastive, Mlm, Mvm, Rotation, Vlp};
 use crucible_training::tell;
 use crucible_training::{AnyRecipe, Error};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,7 +34,15 @@ use std::process::ExitCode;
 static ALLOCATOR: Allocator = Allocator;
 
 /// Every recipe. A new one needs its name here and nothing else in this crate.
-const RECIPES: &[&dyn AnyRecipe] = &[&Vqa, &Classification, &Contrastive, &Mlm, &Mvm, &Vlp];
+const RECIPES: &[&dyn AnyRecipe] = &[
+    &Vqa,
+    &Classification,
+    &Contrastive,
+    &Mlm,
+    &Mvm,
+    &Rotation,
+    &Vlp,
+];
 
 /// Train, compare and question multimodal models.
 #[derive(Parser)]
@@ -62,6 +72,8 @@ enum Command {
     Eval(eval::Args),
     Compare(compare::Args),
     Ask(ask::Args),
+    Search(search::Args),
+    Embed(embed::Args),
     Data(data::Args),
     Backends(backends::Args),
 }
@@ -79,6 +91,8 @@ fn run(Cli { command, json }: Cli) -> Result<ExitCode, Error> {
         Command::Eval(args) => eval::run(&args, json),
         Command::Compare(args) => compare::run(&args, json),
         Command::Ask(args) => ask::run(&args, json),
+        Command::Search(args) => search::run(&args, json),
+        Command::Embed(args) => embed::run(&args),
         Command::Data(args) => data::run(&args, json),
         Command::Backends(args) => backends::run(&args, json),
     }

@@ -182,6 +182,62 @@ def decoder(name, norm_first):
     f.write(name, inputs, y)
 
 
+def two_streams(name, norm_first):
+    """XLNet, section 2.3 and appendix A.2, with absolute positions left to the caller: the query stream has the weights
+    of the content stream, whose states it reads, and does not see its own position."""
+    f = Fixture(20)
+    layers = [
+        nn.TransformerEncoderLayer(
+            16, 4, 24, dropout=0.0, activation="gelu", batch_first=True, norm_first=norm_first
+        )
+        for _ in range(2)
+    ]
+    final = nn.LayerNorm(16)
+    f.shake(final, *layers)
+    for i, layer in enumerate(layers):
+        f.block(f"blocks.{i}", layer)
+    content = torch.randn(2, 5, 16, requires_grad=True)
+    query = torch.randn(2, 5, 16, requires_grad=True)
+    orders = torch.tensor([[3, 0, 4, 1, 2], [1, 2, 0, 4, 3]])
+    turn = orders.argsort(1)
+    # A row with nothing to attend to averages.
+    sees_itself = torch.where(turn[:, None, :] <= turn[:, :, None], 0.0, -1e4).repeat_interleave(4, 0)
+    sees_before = torch.where(turn[:, None, :] < turn[:, :, None], 0.0, -1e4).repeat_interleave(4, 0)
+
+    def feed(layer, x):
+        branch = lambda y: layer.linear2(nn.functional.gelu(layer.linear1(y)))
+        return x + branch(layer.norm2(x)) if norm_first else layer.norm2(x + branch(x))
+
+    def attend(layer, x, context, mask):
+        if norm_first:
+            context = layer.norm1(context)
+            return x + layer.self_attn(layer.norm1(x), context, context, attn_mask=mask)[0]
+        return layer.norm1(x + layer.self_attn(x, context, context, attn_mask=mask)[0])
+
+    h, g = content, query
+    for layer in layers:
+        h, g = attend(layer, h, h, sees_itself), attend(layer, g, h, sees_before)
+        h, g = feed(layer, h), feed(layer, g)
+    if norm_first:
+        h, g = final(h), final(g)
+        f.norm("norm", final)
+    inputs = {"content": content, "query": query, "orders": orders}
+    f.write(name, inputs, torch.cat([h, g], 1))
+
+
+def prefix_encoder():
+    """T5's PrefixLM, figure 4: a prefix is seen from everywhere, the rest from later on."""
+    f = Fixture(21)
+    layer = nn.TransformerEncoderLayer(16, 2, 24, dropout=0.0, activation="gelu", batch_first=True)
+    f.shake(layer)
+    f.block("blocks.0", layer)
+    x = torch.randn(2, 6, 16, requires_grad=True)
+    prefixes, places = torch.tensor([2, 4]), torch.arange(6)
+    hidden = (places[None, :] > places[:, None])[None] & (places[None, None, :] >= prefixes[:, None, None])
+    y = layer(x, src_mask=torch.where(hidden, -1e4, 0.0).repeat_interleave(2, 0))
+    f.write("prefix_encoder", {"x": x, "prefixes": prefixes[:, None]}, y)
+
+
 def text_encoder():
     """BERT: word + position + token type, LayerNorm, post-norm blocks, epsilon 1e-12."""
     f = Fixture(6)
@@ -333,6 +389,9 @@ def main():
     encoder("encoder_post_norm", norm_first=False, activation="relu")
     decoder("decoder_pre_norm", norm_first=True)
     decoder("decoder_post_norm", norm_first=False)
+    two_streams("two_streams_pre_norm", norm_first=True)
+    two_streams("two_streams_post_norm", norm_first=False)
+    prefix_encoder()
     text_encoder()
     vit("vit_cls", stem_cell=1, stem=[], pooling="cls")
     vit("vit_stem_mean", stem_cell=1, stem=[6, 10], pooling="mean")

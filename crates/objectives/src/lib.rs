@@ -9,6 +9,7 @@
 //! | [`masking`] | which words, spans and patches are hidden |
 //! | [`language`] | MLM, CLM, PrefixLM, PLM, and pairs of sentences (NSP, SOP) |
 //! | [`pixels`] | MVM: masked patches as pixels |
+//! | [`rotation`] | which way up an image is |
 //! | [`contrastive`] | ITC (symmetric InfoNCE) and SigLIP |
 //! | [`chunked`] | their exact gradient over a large batch, a chunk at a time |
 //! | [`matching`] | ITM with hard negatives |
@@ -25,6 +26,7 @@ pub mod language;
 pub mod masking;
 pub mod matching;
 pub mod pixels;
+pub mod rotation;
 #[cfg(test)]
 mod testing;
 

@@ -23,6 +23,7 @@
 //! | [`metrics`] | `metrics.jsonl` |
 //! | [`profile`] | where the time goes |
 //! | [`progress`] | the bar on a terminal, lines elsewhere |
+//! | [`query`] | looking for images and texts with a model |
 //! | [`signals`] | Ctrl-C saves and leaves |
 
 #![warn(missing_docs)]
@@ -42,6 +43,7 @@ pub mod observe;
 pub mod optimizer;
 pub mod profile;
 pub mod progress;
+pub mod query;
 pub mod recipe;
 pub mod run;
 pub mod run_dir;
@@ -49,6 +51,7 @@ pub mod schedule;
 pub mod seeds;
 pub mod signals;
 mod silent;
+mod steps;
 pub mod strategy;
 mod suggest;
 
@@ -58,6 +61,7 @@ pub use fit::{Cost, Fitted, TrainingConfig, fit};
 pub use init::Init;
 pub use observe::{ClassificationOutput, Observe, Scalar};
 pub use profile::backward;
+pub use query::{Among, Match, Query};
 pub use recipe::{AnyRecipe, Outcome, Preset, Recipe, Resolved};
 pub use run::{Run, RunRecord};
 pub use run_dir::RunDir;

@@ -4,6 +4,7 @@ use crate::profile;
 use burn::module::Module;
 use burn::tensor::{ExecutionError, Int, Tensor};
 use burn::train::{ItemLazy, TrainOutput};
+use crucible_kernels::cross_entropy;
 
 /// A value measured on one batch, as the sum over what it was measured on, so that batches of any
 /// size add up to an exact mean.
@@ -61,6 +62,19 @@ pub struct ClassificationOutput {
 }
 
 impl ClassificationOutput {
+    /// With the mean cross-entropy for its loss.
+    ///
+    /// # Shapes
+    /// - `logits`: `[samples, classes]`; `targets`: `[samples]`
+    pub fn new(logits: Tensor<2>, targets: Tensor<1, Int>, ids: Vec<String>) -> Self {
+        Self {
+            loss: cross_entropy(logits.clone(), targets.clone(), 0.0),
+            logits,
+            targets,
+            ids,
+        }
+    }
+
     /// Adds the gradients of the loss: what a training step returns.
     pub fn backward<M: Module>(self, model: &M) -> TrainOutput<Self> {
         TrainOutput::new(model, profile::backward(&self.loss), self)

@@ -1,6 +1,6 @@
 //! What a recipe is, and the form in which the binary holds many of them.
 
-use crate::{Cost, Error, Run, config, memory, metrics, run_dir};
+use crate::{Among, Cost, Error, Match, Query, Run, config, memory, metrics, run_dir};
 use crucible_evaluation::accuracy::Prediction;
 use crucible_evaluation::report::Figure;
 use schemars::JsonSchema;
@@ -21,6 +21,18 @@ pub struct Preset {
     pub time: &'static str,
     /// Score to expect.
     pub score: &'static str,
+}
+
+impl Preset {
+    /// One whose time and score nobody has measured.
+    pub const fn new(name: &'static str, about: &'static str) -> Self {
+        Self {
+            name,
+            about,
+            time: "not measured",
+            score: "not measured",
+        }
+    }
 }
 
 /// What a training or an evaluation came to.
@@ -123,6 +135,41 @@ pub trait Recipe: Sync {
             Self::NAME
         )))
     }
+
+    /// A vector of length one for each text and image, in the space where they are compared.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] in a recipe whose model has no such space.
+    fn embed(
+        _config: &Self::Config,
+        _run: &Run,
+        _queries: &[Query],
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        Err(no_space(Self::NAME))
+    }
+
+    /// The images or captions of `data`, the most similar first; see [`Query`] and [`Among`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] in a recipe whose model has no such space, and those of the data.
+    fn search(
+        _config: &Self::Config,
+        _run: &Run,
+        _query: &Query,
+        _among: Option<Among>,
+        _data: &str,
+    ) -> Result<Vec<Match>, Error> {
+        Err(no_space(Self::NAME))
+    }
+}
+
+fn no_space(recipe: &str) -> Error {
+    Error::Usage(format!(
+        "a model of the recipe `{recipe}` has no vectors that compare images with texts; `contrastive` and `vlp` make \
+         such models"
+    ))
 }
 
 /// A [`Recipe`] without its types. Implemented for every recipe; the binary holds
@@ -179,6 +226,27 @@ pub trait AnyRecipe: Sync {
         image: &Path,
         question: &str,
     ) -> Result<Vec<(String, f64)>, Error>;
+
+    /// Embeds texts and images, see [`Recipe::embed`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Recipe::embed`].
+    fn embed(&self, config: &Table, run: &Run, queries: &[Query]) -> Result<Vec<Vec<f32>>, Error>;
+
+    /// Looks through a dataset, see [`Recipe::search`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Recipe::search`].
+    fn search(
+        &self,
+        config: &Table,
+        run: &Run,
+        query: &Query,
+        among: Option<Among>,
+        data: &str,
+    ) -> Result<Vec<Match>, Error>;
 }
 
 impl<R: Recipe> AnyRecipe for R {
@@ -231,6 +299,21 @@ impl<R: Recipe> AnyRecipe for R {
         question: &str,
     ) -> Result<Vec<(String, f64)>, Error> {
         R::ask(&config::read(config)?, run, image, question)
+    }
+
+    fn embed(&self, config: &Table, run: &Run, queries: &[Query]) -> Result<Vec<Vec<f32>>, Error> {
+        R::embed(&config::read(config)?, run, queries)
+    }
+
+    fn search(
+        &self,
+        config: &Table,
+        run: &Run,
+        query: &Query,
+        among: Option<Among>,
+        data: &str,
+    ) -> Result<Vec<Match>, Error> {
+        R::search(&config::read(config)?, run, query, among, data)
     }
 }
 

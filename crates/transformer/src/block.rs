@@ -72,6 +72,14 @@ impl Residual {
         }
     }
 
+    /// What the layer reads of a sequence.
+    fn read(&self, x: Tensor<3>) -> Tensor<3> {
+        match self.placement {
+            NormPlacement::Pre => self.norm.forward(x),
+            NormPlacement::Post => x,
+        }
+    }
+
     fn forward(&self, x: Tensor<3>, layer: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
         match self.placement {
             NormPlacement::Pre => {
@@ -120,6 +128,25 @@ impl BlockConfig {
 }
 
 impl Block {
+    /// One layer of two streams, content and query: both have the layer's weights and attend to the content.
+    ///
+    /// # Shapes
+    /// - the streams and output: `[batch, length, d_model]` each
+    pub(crate) fn two_streams(
+        &self,
+        [content, query]: [Tensor<3>; 2],
+        [of_content, of_query]: &[AttentionMask; 2],
+    ) -> [Tensor<3>; 2] {
+        let read = self.attention_residual.read(content.clone());
+        let query = self.attention_residual.forward(query, |query| {
+            self.attention.forward(query, read, Some(of_query))
+        });
+        let query = self
+            .feed_forward_residual
+            .forward(query, |x| self.feed_forward.forward(x));
+        [self.forward(content, Some(of_content)), query]
+    }
+
     /// # Shapes
     /// - `x` and output: `[batch, length, d_model]`
     pub fn forward(&self, x: Tensor<3>, mask: Option<&AttentionMask>) -> Tensor<3> {

@@ -104,11 +104,35 @@ impl Encoder {
     /// - `x` and output: `[batch, length, d_model]`
     /// - `padding`: `[batch, length]`, `true` = padding
     pub fn forward(&self, x: Tensor<3>, padding: Option<Tensor<2, Bool>>) -> Tensor<3> {
-        let mask = padding.map(AttentionMask::padding);
-        let x = self
-            .blocks
-            .iter()
-            .fold(x, |x, block| block.forward(x, mask.as_ref()));
+        self.forward_masked(x, padding.map(AttentionMask::padding).as_ref())
+    }
+
+    /// With any mask: causal, of a prefix, ...
+    ///
+    /// # Shapes
+    /// - `x` and output: `[batch, length, d_model]`
+    pub fn forward_masked(&self, x: Tensor<3>, mask: Option<&AttentionMask>) -> Tensor<3> {
+        let layer = |x, block: &Block| block.forward(x, mask);
+        self.end(self.blocks.iter().fold(x, layer))
+    }
+
+    /// Two-stream self-attention (XLNet, Yang et al. 2019, section 2.3). The content stream starts from the tokens, the
+    /// query stream from what is known of a place before its token is: its position and one learnt vector. Its last
+    /// states guess the tokens.
+    ///
+    /// # Shapes
+    /// - `streams`, content then query, and output: `[batch, length, d_model]` each
+    /// - `masks` of the two: [`AttentionMask::pairs`]
+    pub fn two_streams(
+        &self,
+        streams: [Tensor<3>; 2],
+        masks: &[AttentionMask; 2],
+    ) -> [Tensor<3>; 2] {
+        let layer = |streams, block: &Block| block.two_streams(streams, masks);
+        self.blocks.iter().fold(streams, layer).map(|x| self.end(x))
+    }
+
+    fn end(&self, x: Tensor<3>) -> Tensor<3> {
         match &self.norm {
             Some(norm) => norm.forward(x),
             None => x,

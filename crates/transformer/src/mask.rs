@@ -25,6 +25,17 @@ impl AttentionMask {
         }
     }
 
+    /// Hides from each query keys of its own, as language models of a prefix or of a permutation do.
+    ///
+    /// # Shapes
+    /// - `hidden`: `[batch, queries, keys]`, `true` = may not be attended to
+    pub fn pairs(hidden: Tensor<3, Bool>) -> Self {
+        Self {
+            hidden: Some(hidden.unsqueeze_dim(1)),
+            causal: false,
+        }
+    }
+
     /// Hides from each position all that come after it.
     pub fn causal() -> Self {
         Self {

@@ -6,17 +6,13 @@
 //! crucible train classification --data my/folder        # a folder per class, CIFAR-10 or MNIST files
 //! ```
 
-use std::sync::Arc;
-
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
-use crucible_datasets::{
-    AugmentConfig, ImageBatch, ImageCollate, ImageConfig, ImageProcessor, LoaderConfig, open_images,
-};
+use crucible_datasets::{AugmentConfig, ImageBatch, ImageConfig, LoaderConfig, open_images};
 use crucible_kernels::cross_entropy;
-use crucible_shared::data_name;
+use crucible_shared::{data_name, image_collate};
 use crucible_training::{
     ClassificationOutput, Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, config,
 };
@@ -110,12 +106,6 @@ impl InferenceStep for Classifier {
 
 const CLASSES: &str = "classes.json";
 
-fn collate(config: &ClassificationConfig) -> Result<Arc<ImageCollate>, Error> {
-    let images = Arc::new(ImageProcessor::new(&config.image).map_err(Error::data)?);
-    let collate = ImageCollate::new(images, config.augment.clone());
-    Ok(Arc::new(collate.map_err(Error::data)?))
-}
-
 impl Recipe for Classification {
     const NAME: &'static str = "classification";
     const ABOUT: &'static str = "names the class of an image; ViT or ResNet-18";
@@ -134,7 +124,7 @@ impl Recipe for Classification {
         let data = open_images(data_name("", run, &config.data)).map_err(Error::data)?;
         run.record_data(&data.digest)?;
         run.dir.write_json(CLASSES, &data.labels)?;
-        let collate = collate(config)?;
+        let collate = image_collate(&config.image, &config.augment)?;
         let model = config.init(data.labels.len(), &run.training_device(&config.training));
         let (training, loader) = (&config.training, &config.loader);
         classifier::train(run, training, loader, collate, &data, model)
@@ -158,7 +148,7 @@ impl Recipe for Classification {
             )));
         }
         let model = checkpoint::load_newest(&run.dir, config.init(classes.len(), &run.device))?;
-        let collate = collate(config)?;
+        let collate = image_collate(&config.image, &config.augment)?;
         classifier::score(run, &config.loader, collate, &data, split, &model)
     }
 }

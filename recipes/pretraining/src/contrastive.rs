@@ -15,14 +15,16 @@ use crucible_datasets::{
     AugmentConfig, CaptionCollate, CaptionData, ImageConfig, ImageProcessor, LoaderConfig, Split,
     Tokenizer, TokenizerConfig, open_captions,
 };
-use crucible_fusion::DualEncoderConfig;
+use crucible_fusion::{DualEncoder, DualEncoderConfig};
 use crucible_shared::{TowersConfig, data_name, learn, reopen_tokenizer, tokenizer};
-use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint};
+use crucible_training::{
+    Among, Error, Match, Outcome, Preset, Query, Recipe, Run, TrainingConfig, checkpoint,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::embedding::Embedder;
-use crate::retrieval;
+use crate::{retrieval, search};
 pub use model::{ContrastiveModel, Loss};
 use zero_shot::ZeroShotConfig;
 
@@ -89,6 +91,13 @@ impl ContrastiveConfig {
     fn open(&self, command: &str, run: &Run) -> Result<CaptionData, Error> {
         open_captions(data_name(command, run, &self.data)).map_err(Error::data)
     }
+
+    /// The model of a finished run, and what prepares its inputs.
+    fn reopen(&self, run: &Run) -> Result<(ContrastiveModel, Arc<CaptionCollate>), Error> {
+        let tokenizer = reopen_tokenizer(&self.tokenizer, run)?;
+        let model = checkpoint::load_newest(&run.dir, self.init(&tokenizer, &run.device))?;
+        Ok((model, self.collate(tokenizer)?))
+    }
 }
 
 impl Recipe for Contrastive {
@@ -129,10 +138,40 @@ impl Recipe for Contrastive {
     ) -> Result<Outcome, Error> {
         let split = split.parse().map_err(Error::data)?;
         let data = config.open(data, run)?;
-        let tokenizer = reopen_tokenizer(&config.tokenizer, run)?;
-        let model = checkpoint::load_newest(&run.dir, config.init(&tokenizer, &run.device))?;
-        let collate = config.collate(tokenizer)?;
+        let (model, collate) = config.reopen(run)?;
         score(config, run, &collate, &data, split, &model)
+    }
+
+    fn embed(
+        config: &ContrastiveConfig,
+        run: &Run,
+        queries: &[Query],
+    ) -> Result<Vec<Vec<f32>>, Error> {
+        let (model, collate) = config.reopen(run)?;
+        search::embed(&embedder(&model, &collate, run), queries)
+    }
+
+    fn search(
+        config: &ContrastiveConfig,
+        run: &Run,
+        query: &Query,
+        among: Option<Among>,
+        data: &str,
+    ) -> Result<Vec<Match>, Error> {
+        let (model, collate) = config.reopen(run)?;
+        search::search(&embedder(&model, &collate, run), query, among, data)
+    }
+}
+
+fn embedder<'a>(
+    model: &'a ContrastiveModel,
+    collate: &'a CaptionCollate,
+    run: &'a Run,
+) -> Embedder<'a, DualEncoder> {
+    Embedder {
+        encoder: &model.encoder,
+        collate,
+        device: &run.device,
     }
 }
 
@@ -145,11 +184,7 @@ fn score(
     split: Split,
     model: &ContrastiveModel,
 ) -> Result<Outcome, Error> {
-    let embedder = Embedder {
-        encoder: &model.encoder,
-        collate,
-        device: &run.device,
-    };
+    let embedder = embedder(model, collate, run);
     let mut outcome = retrieval::score(&embedder, data, split)?;
     let classified = zero_shot::score(&config.zero_shot, &embedder, split)?;
     outcome.metrics.extend(classified);

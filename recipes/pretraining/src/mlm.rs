@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use crucible_datasets::{LoaderConfig, Split, TextData, Tokenizer, TokenizerConfig, open_passages};
 use crucible_objectives::masking::TokenMasking;
-use crucible_shared::{data_name, learn, measure, reopen_tokenizer, tokenizer};
+use crucible_shared::{data_name, learn_and_measure, measure, reopen_tokenizer, tokenizer};
 use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary;
 use collate::MaskedCollate;
-use model::{LanguageModel, TextTowerConfig};
+use model::TextTowerConfig;
 
 mod collate;
 mod model;
@@ -77,12 +77,7 @@ impl Recipe for Mlm {
         let model = config.model.init(&config.tokenizer, &tokenizer, &device);
         let collate = config.collate(tokenizer)?;
         let (training, loader) = (&config.training, &config.loader);
-        let fitted = learn(run, training, loader, &collate, &data, model)?;
-        let outcome = score(config, run, collate, &data, Split::Test, &fitted.model)?;
-        Ok(Outcome {
-            cost: fitted.cost,
-            ..outcome
-        })
+        learn_and_measure(run, training, loader, collate, &data, model).map(with_perplexity)
     }
 
     fn evaluate(config: &MlmConfig, run: &Run, data: &str, split: &str) -> Result<Outcome, Error> {
@@ -93,29 +88,15 @@ impl Recipe for Mlm {
             .model
             .init(&config.tokenizer, &tokenizer, &run.device);
         let model = checkpoint::load_newest(&run.dir, model)?;
-        score(
-            config,
-            run,
-            config.collate(tokenizer)?,
-            &data,
-            split,
-            &model,
-        )
+        let collate = config.collate(tokenizer)?;
+        measure(run, &config.loader, collate, &data, split, &model).map(with_perplexity)
     }
 }
 
-/// Loss, accuracy and perplexity over hidden tokens, the same ones each time.
-fn score(
-    config: &MlmConfig,
-    run: &Run,
-    collate: Arc<MaskedCollate>,
-    data: &TextData,
-    split: Split,
-    model: &LanguageModel,
-) -> Result<Outcome, Error> {
-    let mut outcome = measure(run, &config.loader, collate, data, split, model)?;
+/// Loss and accuracy are over hidden tokens, the same ones each time, and so is perplexity.
+fn with_perplexity(mut outcome: Outcome) -> Outcome {
     if let Some(loss) = outcome.metrics.get("loss").copied() {
         outcome.metrics.insert("perplexity".into(), loss.exp());
     }
-    Ok(outcome)
+    outcome
 }

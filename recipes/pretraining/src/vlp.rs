@@ -17,13 +17,15 @@ use crucible_datasets::{
 use crucible_fusion::{FusionConfig, FusionEncoderConfig};
 use crucible_objectives::masking::{PatchMasking, TokenMasking};
 use crucible_shared::{TowersConfig, data_name, learn, measure, reopen_tokenizer, tokenizer};
-use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, config};
+use crucible_training::{
+    Among, Error, Match, Outcome, Preset, Query, Recipe, Run, TrainingConfig, checkpoint, config,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::embedding::Embedder;
 use crate::hidden::Hider;
-use crate::{retrieval, vocabulary};
+use crate::{retrieval, search, vocabulary};
 use collate::VlpCollate;
 use model::VlpModel;
 use tasks::TasksConfig;
@@ -109,6 +111,13 @@ impl VlpConfig {
             tasks: self.tasks.clone(),
         }))
     }
+
+    /// The model of a finished run, and what prepares its inputs.
+    fn reopen(&self, run: &Run) -> Result<(VlpModel, Arc<VlpCollate>), Error> {
+        let tokenizer = reopen_tokenizer(&self.tokenizer, run)?;
+        let model = checkpoint::load_newest(&run.dir, self.init(&tokenizer, &run.device))?;
+        Ok((model, self.collate(tokenizer)?))
+    }
 }
 
 impl Recipe for Vlp {
@@ -147,16 +156,36 @@ impl Recipe for Vlp {
     fn evaluate(config: &VlpConfig, run: &Run, data: &str, split: &str) -> Result<Outcome, Error> {
         let split = split.parse().map_err(Error::data)?;
         let data = config.open(data, run)?;
-        let tokenizer = reopen_tokenizer(&config.tokenizer, run)?;
-        let model = checkpoint::load_newest(&run.dir, config.init(&tokenizer, &run.device))?;
-        score(
-            config,
-            run,
-            config.collate(tokenizer)?,
-            &data,
-            split,
-            &model,
-        )
+        let (model, collate) = config.reopen(run)?;
+        score(config, run, collate, &data, split, &model)
+    }
+
+    fn embed(config: &VlpConfig, run: &Run, queries: &[Query]) -> Result<Vec<Vec<f32>>, Error> {
+        let (model, collate) = config.reopen(run)?;
+        search::embed(&embedder(&model, &collate, run), queries)
+    }
+
+    fn search(
+        config: &VlpConfig,
+        run: &Run,
+        query: &Query,
+        among: Option<Among>,
+        data: &str,
+    ) -> Result<Vec<Match>, Error> {
+        let (model, collate) = config.reopen(run)?;
+        search::search(&embedder(&model, &collate, run), query, among, data)
+    }
+}
+
+fn embedder<'a>(
+    model: &'a VlpModel,
+    collate: &'a VlpCollate,
+    run: &'a Run,
+) -> Embedder<'a, VlpModel> {
+    Embedder {
+        encoder: model,
+        collate: &collate.captions,
+        device: &run.device,
     }
 }
 
@@ -169,11 +198,7 @@ fn score(
     split: Split,
     model: &VlpModel,
 ) -> Result<Outcome, Error> {
-    let embedder = Embedder {
-        encoder: model,
-        collate: &collate.captions,
-        device: &run.device,
-    };
+    let embedder = embedder(model, &collate, run);
     let mut outcome = retrieval::score(&embedder, data, split)?;
     let tasks = measure(run, &config.loader, collate.clone(), data, split, model)?;
     outcome.metrics.extend(tasks.metrics);

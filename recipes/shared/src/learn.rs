@@ -5,7 +5,10 @@ use std::sync::Arc;
 use burn::data::dataloader::DataLoader;
 use burn::module::Module;
 use burn::train::{InferenceStep, LearnerModel, TrainStep};
-use crucible_datasets::{Collate, Data, EvalLoader, LoaderConfig, Split, TrainLoader};
+use crucible_datasets::{
+    AugmentConfig, Collate, Data, EvalLoader, ImageCollate, ImageConfig, ImageProcessor,
+    LoaderConfig, Split, TrainLoader,
+};
 use crucible_kernels::among_threads;
 use crucible_training::memory::rehearse;
 use crucible_training::metrics::Means;
@@ -57,6 +60,35 @@ where
     fit(run, config, model, Arc::new(train), valid, epoch)
 }
 
+/// Trains as [`learn`] does and measures the result on the test split as [`measure`] does: all there is to a recipe that
+/// tells no more than what its steps observe.
+///
+/// # Errors
+///
+/// Those of both.
+pub fn learn_and_measure<M, C>(
+    run: &Run,
+    config: &TrainingConfig,
+    loader: &LoaderConfig,
+    collate: Arc<C>,
+    data: &Data<C::Sample>,
+    model: M,
+) -> Result<Outcome, Error>
+where
+    C: Collate,
+    M: LearnerModel + TrainStep<Input = C::Batch> + InferenceStep<Input = C::Batch>,
+    <M as TrainStep>::Output: Observe,
+    <M as InferenceStep>::Output: Observe,
+{
+    data.samples(Split::Test).map_err(Error::data)?;
+    let fitted = learn(run, config, loader, &collate, data, model)?;
+    let outcome = measure(run, loader, collate, data, Split::Test, &fitted.model)?;
+    Ok(Outcome {
+        cost: fitted.cost,
+        ..outcome
+    })
+}
+
 /// One pass over a split: the means of what the steps observe, without predictions.
 ///
 /// # Errors
@@ -92,6 +124,20 @@ where
         data_digest: data.digest.clone(),
         ..Outcome::default()
     })
+}
+
+/// What makes batches of images with classes.
+///
+/// # Errors
+///
+/// Settings that make no sense.
+pub fn image_collate(
+    images: &ImageConfig,
+    augment: &AugmentConfig,
+) -> Result<Arc<ImageCollate>, Error> {
+    let images = ImageProcessor::new(images).map_err(Error::data)?;
+    let collate = ImageCollate::new(Arc::new(images), augment.clone());
+    Ok(Arc::new(collate.map_err(Error::data)?))
 }
 
 /// The dataset that is named first: by the command, by the run, by the configuration.

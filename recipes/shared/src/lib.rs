@@ -6,6 +6,6 @@ mod learn;
 mod tokens;
 mod towers;
 
-pub use learn::{data_name, learn, measure};
+pub use learn::{data_name, image_collate, learn, learn_and_measure, measure};
 pub use tokens::{reopen_tokenizer, tokenizer};
-pub use towers::{Layers, TowersConfig};
+pub use towers::{ImageTower, Layers, TextTower, TowersConfig};

@@ -1,6 +1,8 @@
+use burn::module::Module;
+use burn::tensor::Device;
 use crucible_fusion::{ConcatenationConfig, FusionConfig};
-use crucible_transformer::{Activation, EncoderConfig, Pooling, TextEncoderConfig};
-use crucible_vision::VitConfig;
+use crucible_transformer::{Activation, EncoderConfig, Pooling, TextEncoder, TextEncoderConfig};
+use crucible_vision::{Vit, VitConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +41,38 @@ impl Layers {
     pub fn strategy(&self, name: &str) -> FusionConfig {
         FusionConfig::named(name, self.fusion)
             .unwrap_or_else(|| FusionConfig::Late(ConcatenationConfig::new()))
+    }
+}
+
+/// A lone image tower, at the path `vision` that it has in models of two.
+#[derive(Module, Debug)]
+pub struct ImageTower {
+    /// The tower.
+    pub vision: Vit,
+}
+
+impl ImageTower {
+    /// A tower with fresh weights.
+    pub fn new(config: &VitConfig, device: &Device) -> Self {
+        Self {
+            vision: config.init(device),
+        }
+    }
+}
+
+/// A lone text tower, at the path `text` that it has in models of two.
+#[derive(Module, Debug)]
+pub struct TextTower {
+    /// The tower.
+    pub text: TextEncoder,
+}
+
+impl TextTower {
+    /// A tower with fresh weights.
+    pub fn new(config: &TextEncoderConfig, device: &Device) -> Self {
+        Self {
+            text: config.init(device),
+        }
     }
 }
 

@@ -21,12 +21,10 @@ pub const PRESETS: [Preset; 3] = [
         time: "2 minutes on 2 CPU cores",
         score: "99% test accuracy",
     },
-    Preset {
-        name: "full",
-        about: "ResNet-18 or ViT-S/4 for CIFAR-10 and images of your own",
-        time: "not measured",
-        score: "not measured",
-    },
+    Preset::new(
+        "full",
+        "ResNet-18 or ViT-S/4 for CIFAR-10 and images of your own",
+    ),
 ];
 
 pub fn config(preset: &str, backbone: &str) -> ClassificationConfig {

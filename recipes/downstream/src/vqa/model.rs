@@ -3,11 +3,9 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
-use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use crucible_datasets::VqaBatch;
 use crucible_fusion::{FusionEncoder, FusionEncoderConfig, FusionInput};
-use crucible_kernels::cross_entropy;
-use crucible_training::ClassificationOutput;
+use crucible_training::{ClassificationOutput, steps};
 use crucible_transformer::{Activation, linear, project, project_and_activate};
 
 use super::VqaConfig;
@@ -60,31 +58,8 @@ impl VqaModel {
     /// The logits with their cross-entropy.
     pub fn answer(&self, batch: VqaBatch) -> ClassificationOutput {
         let (targets, ids) = (batch.answers.clone(), batch.ids.clone());
-        let logits = self.logits(batch);
-        let loss = cross_entropy(logits.clone(), targets.clone(), 0.0);
-        ClassificationOutput {
-            loss,
-            logits,
-            targets,
-            ids,
-        }
+        ClassificationOutput::new(self.logits(batch), targets, ids)
     }
 }
 
-impl TrainStep for VqaModel {
-    type Input = VqaBatch;
-    type Output = ClassificationOutput;
-
-    fn step(&self, batch: VqaBatch) -> TrainOutput<ClassificationOutput> {
-        self.answer(batch).backward(self)
-    }
-}
-
-impl InferenceStep for VqaModel {
-    type Input = VqaBatch;
-    type Output = ClassificationOutput;
-
-    fn step(&self, batch: VqaBatch) -> ClassificationOutput {
-        self.answer(batch)
-    }
-}
+steps!(VqaModel, VqaBatch, ClassificationOutput, answer);

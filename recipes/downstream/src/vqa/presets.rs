@@ -19,12 +19,10 @@ pub const PRESETS: [Preset; 3] = [
         time: "2 minutes on 2 CPU cores",
         score: "99% test accuracy",
     },
-    Preset {
-        name: "full",
-        about: "25 M parameters at 224 pixels, for data of your own",
-        time: "not measured",
-        score: "not measured",
-    },
+    Preset::new(
+        "full",
+        "25 M parameters at 224 pixels, for data of your own",
+    ),
 ];
 
 pub fn config(preset: &str, strategy: &str) -> VqaConfig {

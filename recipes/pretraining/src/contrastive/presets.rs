@@ -20,12 +20,10 @@ pub const PRESETS: [Preset; 3] = [
         time: "8 minutes on 2 CPU cores",
         score: "R@5 of 24% among 386 emoji it has not seen (chance: 1.3%)",
     },
-    Preset {
-        name: "full",
-        about: "ViT-S and a text tower of its width at 224 pixels, for data of your own",
-        time: "not measured",
-        score: "not measured",
-    },
+    Preset::new(
+        "full",
+        "ViT-S and a text tower of its width at 224 pixels, for data of your own",
+    ),
 ];
 
 pub fn config(preset: &str) -> ContrastiveConfig {

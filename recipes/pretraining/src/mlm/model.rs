@@ -2,12 +2,12 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
-use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use crucible_datasets::{Tokenizer, TokenizerConfig};
-use crucible_objectives::language::{at_positions, masked_language};
-use crucible_training::{ClassificationOutput, Error};
+use crucible_objectives::language::at_positions;
+use crucible_shared::TextTower;
+use crucible_training::{ClassificationOutput, Error, steps};
 use crucible_transformer::{
-    Activation, EncoderConfig, LanguageHead, NormPlacement, TextEncoder, TextEncoderConfig,
+    Activation, EncoderConfig, LanguageHead, NormPlacement, TextEncoderConfig,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -60,9 +60,7 @@ impl TextTowerConfig {
         let (activation, epsilon) = (stack.activation, stack.norm_epsilon);
         let text = TextEncoderConfig::new(vocabulary, config.max_length, stack);
         LanguageModel {
-            encoder: Towers {
-                text: text.init(device),
-            },
+            encoder: TextTower::new(&text, device),
             head: LanguageHead::new(self.d_model, vocabulary, activation, epsilon, device),
         }
     }
@@ -71,14 +69,8 @@ impl TextTowerConfig {
 /// The encoder and its head.
 #[derive(Module, Debug)]
 pub struct LanguageModel {
-    encoder: Towers,
+    encoder: TextTower,
     head: LanguageHead,
-}
-
-/// The one tower there is, at the path that it has in models of two.
-#[derive(Module, Debug)]
-struct Towers {
-    text: TextEncoder,
 }
 
 impl LanguageModel {
@@ -94,29 +86,8 @@ impl LanguageModel {
         let states = text.forward(texts.ids, None, Some(texts.padding)).tokens;
         let states = at_positions(states, positions);
         let logits = self.head.forward(states, text.embeddings.word.weight.val());
-        ClassificationOutput {
-            loss: masked_language(logits.clone(), targets.clone()),
-            logits,
-            targets,
-            ids,
-        }
+        ClassificationOutput::new(logits, targets, ids)
     }
 }
 
-impl TrainStep for LanguageModel {
-    type Input = MaskedBatch;
-    type Output = ClassificationOutput;
-
-    fn step(&self, batch: MaskedBatch) -> TrainOutput<ClassificationOutput> {
-        self.guess(batch).backward(self)
-    }
-}
-
-impl InferenceStep for LanguageModel {
-    type Input = MaskedBatch;
-    type Output = ClassificationOutput;
-
-    fn step(&self, batch: MaskedBatch) -> ClassificationOutput {
-        self.guess(batch)
-    }
-}
+steps!(LanguageModel, MaskedBatch, ClassificationOutput, guess);

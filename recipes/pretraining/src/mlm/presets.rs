@@ -14,18 +14,11 @@ pub const PRESETS: [Preset; 3] = [
         time: "seconds",
         score: "above chance",
     },
-    Preset {
-        name: "quick",
-        about: "4 layers of width 128, sequences of 128 tokens",
-        time: "not measured",
-        score: "not measured",
-    },
-    Preset {
-        name: "full",
-        about: "BERT-base, sequences of 512 tokens, for text of your own",
-        time: "not measured",
-        score: "not measured",
-    },
+    Preset::new("quick", "4 layers of width 128, sequences of 128 tokens"),
+    Preset::new(
+        "full",
+        "BERT-base, sequences of 512 tokens, for text of your own",
+    ),
 ];
 
 pub fn config(preset: &str) -> MlmConfig {

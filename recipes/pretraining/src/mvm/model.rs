@@ -2,11 +2,11 @@
 
 use burn::module::Module;
 use burn::tensor::{ExecutionError, Tensor};
-use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
+use burn::train::{ItemLazy, TrainOutput};
 use crucible_objectives::pixels::{
     denormalise_patches, hide_patches, normalise_patches, patchify, pixel_loss, unpatchify,
 };
-use crucible_training::{Observe, Scalar, backward};
+use crucible_training::{Observe, Scalar, backward, steps};
 use crucible_transformer::{Activation, EncoderConfig, Pooling};
 use crucible_vision::{MaskedAutoencoder, MaskedAutoencoderConfig, VitConfig};
 use schemars::JsonSchema;
@@ -108,22 +108,11 @@ impl PixelModel {
     }
 }
 
-impl TrainStep for PixelModel {
-    type Input = PatchBatch;
-    type Output = PixelOutput;
+steps!(PixelModel, PatchBatch, PixelOutput, guess);
 
-    fn step(&self, batch: PatchBatch) -> TrainOutput<PixelOutput> {
-        let output = self.guess(batch);
-        TrainOutput::new(self, backward(&output.loss), output)
-    }
-}
-
-impl InferenceStep for PixelModel {
-    type Input = PatchBatch;
-    type Output = PixelOutput;
-
-    fn step(&self, batch: PatchBatch) -> PixelOutput {
-        self.guess(batch)
+impl PixelOutput {
+    fn backward(self, model: &PixelModel) -> TrainOutput<Self> {
+        TrainOutput::new(model, backward(&self.loss), self)
     }
 }
 

@@ -14,18 +14,8 @@ pub const PRESETS: [Preset; 3] = [
         time: "seconds",
         score: "loss falls",
     },
-    Preset {
-        name: "quick",
-        about: "4 layers of width 128 on the images of easy-VQA",
-        time: "not measured",
-        score: "not measured",
-    },
-    Preset {
-        name: "full",
-        about: "MAE with ViT-B at 224 pixels, for data of your own",
-        time: "not measured",
-        score: "not measured",
-    },
+    Preset::new("quick", "4 layers of width 128 on the images of easy-VQA"),
+    Preset::new("full", "MAE with ViT-B at 224 pixels, for data of your own"),
 ];
 
 pub fn config(preset: &str) -> MvmConfig {

@@ -15,18 +15,14 @@ pub const PRESETS: [Preset; 3] = [
         time: "seconds",
         score: "above chance",
     },
-    Preset {
-        name: "quick",
-        about: "0.8 M parameters, 3,399 images of easy-VQA and what they show in words",
-        time: "not measured",
-        score: "not measured",
-    },
-    Preset {
-        name: "full",
-        about: "25 M parameters at 224 pixels, for data of your own",
-        time: "not measured",
-        score: "not measured",
-    },
+    Preset::new(
+        "quick",
+        "0.8 M parameters, 3,399 images of easy-VQA and what they show in words",
+    ),
+    Preset::new(
+        "full",
+        "25 M parameters at 224 pixels, for data of your own",
+    ),
 ];
 
 pub fn config(preset: &str, strategy: &str) -> VlpConfig {
