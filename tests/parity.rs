@@ -52,6 +52,11 @@ impl Fixture {
         Tensor::from_data(bridge::to_data(tensor).unwrap(), &self.device)
     }
 
+    fn places(&mut self, name: &str) -> Vec<usize> {
+        let places = self.int(name).into_data();
+        places.iter::<u32>().map(|place| place as usize).collect()
+    }
+
     fn input<const D: usize>(&mut self, name: &str) -> Tensor<D> {
         self.float(&format!("input.{name}")).require_grad()
     }
@@ -228,7 +233,7 @@ fn two_streams(fixture: &str, norm: NormPlacement) {
     let config = EncoderConfig::new(16, 4, 24, 2).with_norm(norm);
     let model = fixture.load(config.init(&fixture.device));
     let (content, query) = (fixture.input::<3>("content"), fixture.input::<3>("query"));
-    let orders: Vec<usize> = fixture.int("input.orders").into_data().iter().collect();
+    let orders = fixture.places("input.orders");
     let orders: Vec<Vec<usize>> = orders.chunks(5).map(<[usize]>::to_vec).collect();
     let masks = permutation_masks(&orders, &fixture.device).map(AttentionMask::pairs);
     let streams = model.two_streams([content.clone(), query.clone()], &masks);
@@ -248,7 +253,7 @@ fn a_prefix_is_read_as_in_prefix_language_models() {
     let block = BlockConfig::new(16, 2, 24).with_norm(NormPlacement::Post);
     let model = fixture.load(EncoderConfig::stack(&block, 1).init(&fixture.device));
     let x = fixture.input::<3>("x");
-    let prefixes: Vec<usize> = fixture.int("input.prefixes").into_data().iter().collect();
+    let prefixes = fixture.places("input.prefixes");
     let mask = AttentionMask::pairs(prefix_mask(&prefixes, 6, &fixture.device));
     let output = model.forward_masked(x.clone(), Some(&mask));
     fixture.check(&model, output, &[("x", &x)]);

@@ -65,7 +65,7 @@ fn small(strategy: &str, d_model: usize) -> VlpConfig {
         },
         training: TrainingConfig {
             beta_2: 0.98,
-            ..TrainingConfig::new(600, 1e-3)
+            ..TrainingConfig::new(300, 1e-3)
         },
     }
 }
