@@ -200,9 +200,9 @@ def two_streams(name, norm_first):
     query = torch.randn(2, 5, 16, requires_grad=True)
     orders = torch.tensor([[3, 0, 4, 1, 2], [1, 2, 0, 4, 3]])
     turn = orders.argsort(1)
-    # A row with nothing to attend to averages.
-    sees_itself = torch.where(turn[:, None, :] <= turn[:, :, None], 0.0, -1e4).repeat_interleave(4, 0)
-    sees_before = torch.where(turn[:, None, :] < turn[:, :, None], 0.0, -1e4).repeat_interleave(4, 0)
+    # So much is lost on a score that a row with nothing to attend to averages.
+    sees_itself = torch.where(turn[:, None, :] <= turn[:, :, None], 0.0, -1e9).repeat_interleave(4, 0)
+    sees_before = torch.where(turn[:, None, :] < turn[:, :, None], 0.0, -1e9).repeat_interleave(4, 0)
 
     def feed(layer, x):
         branch = lambda y: layer.linear2(nn.functional.gelu(layer.linear1(y)))
