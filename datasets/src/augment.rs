@@ -38,6 +38,8 @@ pub(crate) enum Purpose {
     Augmentation = 2,
     Choice = 3,
     Masking = 4,
+    Window = 5,
+    Start = 6,
 }
 
 /// A generator keyed by all of its arguments: the ChaCha key is made of them, so no two streams are related.

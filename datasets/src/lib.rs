@@ -32,6 +32,7 @@ mod tests;
 mod tokenizer;
 mod vocabulary;
 mod whole;
+mod window;
 
 pub use augment::{AugmentConfig, Draw};
 pub use batch::{
