@@ -21,6 +21,7 @@ mod formats;
 mod images;
 mod loader;
 mod order;
+mod parallel;
 mod passages;
 mod paths;
 mod pictures;

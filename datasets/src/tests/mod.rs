@@ -8,6 +8,7 @@ mod hostile_images;
 #[cfg(unix)]
 mod hostile_manifests;
 mod loaders;
+mod shards;
 mod tokenization;
 
 use std::path::{Path, PathBuf};
