@@ -41,7 +41,7 @@ pub use batch::{
     ImageHost, Tokens, TokensHost, VqaBatch, VqaCollate, VqaHost, indices,
 };
 pub use catalogue::{Entry, entries, kind, open_captions, open_images, open_text, open_vqa};
-pub use describe::{Description, SplitCounts, describe};
+pub use describe::{Description, Duplicates, Lengths, Share, SplitCounts, describe};
 pub use easy_vqa::HELD_OUT;
 pub use error::{DataError, Place};
 pub use facts::{COLOURS, Pair, SHAPES, possible_pairs};
