@@ -135,6 +135,7 @@ fn easy_vqa_repeats_its_questions() {
     };
     for split in [valid, test] {
         assert_eq!(split.texts.found, split.texts.of);
+        assert_eq!((split.images.found, split.pairs.found), (0, 0));
         assert_eq!(split.pairs.of, split.texts.of);
     }
     assert_eq!((test.images.of, test.texts.of), (1_000, 9_673));

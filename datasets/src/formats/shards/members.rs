@@ -66,9 +66,11 @@ impl Members {
     fn open(path: &Arc<Path>, part: Option<Range<u64>>) -> Result<Self, DataError> {
         let failed = |error| DataError::io(path, error);
         let file = open_regular(path).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
         let partial = part.is_some();
-        let Range { start, end } = part.unwrap_or(0..length);
+        let Range { start, end } = match part {
+            Some(part) => part,
+            None => 0..file.metadata().map_err(failed)?.len(),
+        };
         let mut members = Self {
             file: path.clone(),
             reader: BufReader::new(file),
