@@ -1,12 +1,12 @@
 //! `crucible data`
 
 use crate::output::{self, count};
-use crucible_datasets::{Description, describe, entries};
+use crucible_datasets::{Description, Duplicates, Lengths, describe, entries};
 use crucible_evaluation::table::{Align, text_table};
 use crucible_training::Error;
 use std::process::ExitCode;
 
-/// List the datasets, or look through one: counts, licence, samples, every problem found
+/// List the datasets, or look through one: counts, duplicates, licence, samples, every problem found
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -17,6 +17,8 @@ Examples:
 A folder of your own is recognised by what is in it:
   train.jsonl   {\"image\": \"a.png\", \"question\": \"what is it?\", \"answer\": \"a cat\"} a line, or
                 {\"image\": \"a.png\", \"caption\": \"a cat\"}; valid.jsonl and test.jsonl beside it, if there are any
+  *.tar         WebDataset shards: 1.jpg and 1.txt, or 1.json with \"caption\", in a row;
+                a range of them is also a path: 'train-{0000..0012}.tar'
   cat/, dog/    images by class, or train/ and test/ of those
   *.bin, *-ubyte.gz, train.txt    CIFAR-10, (Fashion-)MNIST, plain text
 
@@ -59,19 +61,25 @@ fn catalogue() -> String {
 }
 
 fn text(description: &Description) -> String {
-    let columns = [
+    let mut columns = vec![
         ("Split", Align::Left),
         ("Images", Align::Right),
         ("Items", Align::Right),
     ];
-    let rows: Vec<Vec<String>> = description
-        .splits
-        .iter()
+    let splits = description.splits.iter();
+    let mut rows: Vec<Vec<String>> = splits
+        .clone()
         .map(|split| {
             let name = split.split.name().to_string();
             vec![name, count(split.images), count(split.items)]
         })
         .collect();
+    if splits.clone().any(|split| split.lengths.is_some()) {
+        columns.push(("Words of a text: min, median, 95%, max", Align::Right));
+        for (row, split) in rows.iter_mut().zip(splits) {
+            row.push(split.lengths.as_ref().map_or(String::new(), lengths));
+        }
+    }
     let mut text = format!(
         "{}: {}\nlicence  {}\ndigest   {}\n",
         description.name,
@@ -87,6 +95,8 @@ fn text(description: &Description) -> String {
         text += &format!("labels   {}: {}\n", count(labels.len()), shortened(labels));
     }
     text += &format!("\n{}", text_table(&columns, &rows));
+    let duplicates: Vec<String> = description.duplicates.iter().map(in_train).collect();
+    text += &section("Duplicates across splits", &duplicates);
     text += &section("Samples", &description.samples);
     if description.problem_count > description.problems.len() {
         let (shown, all) = (description.problems.len(), description.problem_count);
@@ -94,6 +104,32 @@ fn text(description: &Description) -> String {
         return text + &section(&title, &description.problems);
     }
     text + &section("Problems", &description.problems)
+}
+
+fn lengths(lengths: &Lengths) -> String {
+    let Lengths {
+        min,
+        median,
+        p95,
+        max,
+    } = *lengths;
+    [min, median, p95, max].map(count).join(", ")
+}
+
+/// What a split has in common with the training split, as far as it has such things.
+fn in_train(duplicates: &Duplicates) -> String {
+    let shares = [
+        (&duplicates.images, "images"),
+        (&duplicates.texts, "texts"),
+        (&duplicates.pairs, "pairs"),
+    ];
+    let shares: Vec<String> = shares
+        .into_iter()
+        .filter(|(share, _)| share.of > 0)
+        .map(|(share, what)| format!("{} of {} {what}", count(share.found), count(share.of)))
+        .collect();
+    let shares = shares.join(", ");
+    format!("{}: {shares} are in train", duplicates.split)
 }
 
 fn section(title: &str, lines: &[String]) -> String {

@@ -38,7 +38,9 @@ pub(crate) enum Purpose {
     Augmentation = 2,
     Choice = 3,
     Masking = 4,
-    Batch = 5,
+    Window = 5,
+    Start = 6,
+    Batch = 7,
 }
 
 /// A generator keyed by all of its arguments: the ChaCha key is made of them, so no two streams are related.

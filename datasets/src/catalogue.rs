@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::formats::{Format, Kind, Scan, captions, cifar, detect, idx, image_folder, text, vqa};
+use crate::formats::{
+    Format, Kind, Scan, captions, cifar, detect, idx, image_folder, shards, text, vqa,
+};
 use crate::{CaptionData, DataError, ImageData, TextData, VqaData, easy_vqa, emoji};
 
 /// A dataset that comes with Crucible.
@@ -91,6 +93,9 @@ pub(crate) fn find(name: &str) -> Result<Found, DataError> {
     if Path::new(name).exists() {
         return Ok(Found::Path(detect(Path::new(name))?));
     }
+    if shards::is_range(name) {
+        return Ok(Found::Path(Format::Shards));
+    }
     let names = ENTRIES.iter().map(|entry| entry.name);
     let distance = |candidate: &str| strsim::damerau_levenshtein(candidate, &name.to_lowercase());
     Err(DataError::UnknownDataset {
@@ -168,6 +173,7 @@ pub(crate) fn scan_captions(name: &str) -> Result<Scan<CaptionData>, DataError> 
         Found::Entry(entry) if entry.name == easy_vqa::CAPTIONS => easy_vqa::captions().map(sound),
         Found::Entry(entry) if entry.name == emoji::NAME => emoji::pairs().map(sound),
         Found::Path(Format::CaptionJsonl) => captions::scan(name, Path::new(name)),
+        Found::Path(Format::Shards) => shards::scan(name, Path::new(name)),
         found => Err(wrong_kind(name, found.kind(), Kind::Captions)),
     }
 }
@@ -198,7 +204,8 @@ pub fn open_images(name_or_path: &str) -> Result<ImageData, DataError> {
     scan_images(name_or_path)?.sound(name_or_path)
 }
 
-/// Opens images with captions: a `.jsonl` file, or a folder with `train.jsonl`.
+/// Opens images with captions: a `.jsonl` file, a folder with `train.jsonl`, or tar archives: one, a folder of them, or a
+/// range such as `train-{0000..0012}.tar`.
 ///
 /// # Errors
 ///

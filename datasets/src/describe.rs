@@ -1,14 +1,20 @@
-//! What `crucible data` tells: counts, splits, licence, samples, problems.
+//! What `crucible data` tells: counts, splits, duplicates, licence, samples, problems.
+
+mod contents;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::thread;
 
 use serde::Serialize;
 
+use self::contents::{Contents, hash_of_pixels, words};
 use crate::catalogue::{self, Found};
 use crate::formats::{Kind, Problems, Scan};
-use crate::{CaptionSample, Data, DataError, ImageSource, LabelledImage, Split, VqaSample};
+use crate::{
+    CaptionSample, Data, DataError, ImageSource, LabelledImage, Split, VqaSample, parallel,
+};
+
+pub use self::contents::{Duplicates, Lengths, Share};
 
 /// A dataset in figures.
 #[derive(Clone, Debug, Serialize)]
@@ -23,6 +29,8 @@ pub struct Description {
     pub digest: String,
     /// Train, valid, test.
     pub splits: Vec<SplitCounts>,
+    /// What stands in the training split too: of valid and test, as far as they hold something.
+    pub duplicates: Vec<Duplicates>,
     /// Answers or classes.
     pub labels: Vec<String>,
     /// How many different words the training texts have.
@@ -44,6 +52,8 @@ pub struct SplitCounts {
     pub images: usize,
     /// Questions, captions or lines; for classification, images.
     pub items: usize,
+    /// How long its texts are, if it has some.
+    pub lengths: Option<Lengths>,
 }
 
 /// Reads a whole dataset, decodes every image, and tells what was found.
@@ -90,50 +100,43 @@ fn licence(path: &Path) -> String {
     .map_or("not stated".into(), |name| format!("see {name}"))
 }
 
-fn report<S: Show>(
+/// How many lines of samples a description shows.
+const SHOWN: usize = 5;
+/// How many samples are looked through at once.
+const AT_ONCE: usize = 4096;
+
+/// What is gathered from all splits.
+struct Pass {
+    problems: Problems,
+    /// The words of the training texts.
+    vocabulary: BTreeSet<String>,
+    shown: Vec<String>,
+}
+
+fn report<S: Show + Sync>(
     scan: Scan<Data<S>>,
     kind: Kind,
     licence: String,
 ) -> Result<Description, DataError> {
-    let Scan { data, mut problems } = scan;
-    let mut splits = Vec::new();
-    let mut words = BTreeSet::new();
-    let mut shown = Vec::new();
-    for split in Split::ALL {
-        let samples = data.split(split);
-        let mut counts = SplitCounts {
-            split,
-            images: 0,
-            items: 0,
-        };
-        let mut images = Vec::new();
-        for index in 0..samples.len() {
-            let sample = match samples.get(index) {
-                Ok(sample) => sample,
-                Err(error) => {
-                    problems.push(DataError::Dataset(error));
-                    continue;
-                }
-            };
-            let lines = sample.lines(&data.labels);
-            counts.items += lines.len();
-            if shown.len() < SHOWN {
-                shown.extend(lines.into_iter().take(SHOWN - shown.len()));
-            }
-            if split == Split::Train {
-                let texts = sample.texts().into_iter();
-                let lower = texts.map(str::to_lowercase);
-                lower.for_each(|text| {
-                    words.extend(text.split(|c: char| !c.is_alphanumeric()).map(String::from))
-                });
-            }
-            images.extend(sample.image().cloned());
-        }
-        counts.images = images.len();
-        decode_all(&images, &mut problems);
-        splits.push(counts);
-    }
-    words.remove("");
+    let Scan { data, problems } = scan;
+    let mut pass = Pass {
+        problems,
+        vocabulary: BTreeSet::new(),
+        shown: Vec::new(),
+    };
+    let [(in_train, mut train), (in_valid, valid), (in_test, test)] =
+        Split::ALL.map(|split| pass.look_through(&data, split));
+    train.sort();
+    let held_out = [(Split::Valid, valid), (Split::Test, test)].into_iter();
+    let duplicates = held_out
+        .filter(|(_, contents)| !contents.is_empty())
+        .map(|(split, contents)| contents.duplicates(split, &train))
+        .collect();
+    let Pass {
+        mut problems,
+        vocabulary,
+        shown,
+    } = pass;
     if let Err(problem) = data.samples(Split::Train) {
         problems.push(problem);
     }
@@ -142,41 +145,57 @@ fn report<S: Show>(
         kind,
         licence,
         digest: data.digest,
-        splits,
+        splits: vec![in_train, in_valid, in_test],
+        duplicates,
         labels: data.labels,
-        words: words.len(),
+        words: vocabulary.len(),
         samples: shown,
         problems: problems.first.iter().map(ToString::to_string).collect(),
         problem_count: problems.count,
     })
 }
 
-/// How many lines of samples a description shows.
-const SHOWN: usize = 5;
-
-/// Decodes images on all cores and keeps what went wrong, in order.
-fn decode_all(images: &[ImageSource], problems: &mut Problems) {
-    let threads = thread::available_parallelism().map_or(1, |threads| threads.get());
-    let part = images.len().div_ceil(threads).max(1);
-    let failed = thread::scope(|scope| {
-        let decode = |images: &[ImageSource]| -> Vec<DataError> {
-            images
-                .iter()
-                .filter_map(|image| image.decode().err())
-                .collect()
+impl Pass {
+    /// Reads the samples of a split and decodes their images, on all cores.
+    fn look_through<S: Show + Sync>(
+        &mut self,
+        data: &Data<S>,
+        split: Split,
+    ) -> (SplitCounts, Contents) {
+        let samples = data.split(split);
+        let (mut images, mut items, mut contents) = (0, 0, Contents::default());
+        for start in (0..samples.len()).step_by(AT_ONCE) {
+            let indices = start..samples.len().min(start + AT_ONCE);
+            let read = indices.map(|index| samples.get(index).map_err(DataError::Dataset));
+            let read: Vec<S> = read
+                .filter_map(|sample| self.problems.keep(sample))
+                .collect();
+            let decoded = parallel::map(&read, |sample| {
+                let image = sample.image()?.decode();
+                Some(image.map(|pixels| hash_of_pixels(&pixels)))
+            });
+            for (sample, image) in read.iter().zip(decoded) {
+                let (lines, texts) = (sample.lines(&data.labels), sample.texts());
+                images += usize::from(image.is_some());
+                items += lines.len();
+                let room = SHOWN - self.shown.len();
+                self.shown.extend(lines.into_iter().take(room));
+                if split == Split::Train {
+                    let lower = texts.iter().map(|text| text.to_lowercase());
+                    lower.for_each(|text| self.vocabulary.extend(words(&text).map(String::from)));
+                }
+                let image = image.and_then(|image| self.problems.keep(image));
+                contents.add(image, &texts);
+            }
+        }
+        let counts = SplitCounts {
+            split,
+            images,
+            items,
+            lengths: contents.lengths(),
         };
-        let workers: Vec<_> = images
-            .chunks(part)
-            .map(|part| scope.spawn(move || decode(part)))
-            .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| worker.join().unwrap_or_default())
-            .collect::<Vec<_>>()
-    });
-    failed
-        .into_iter()
-        .for_each(|problem| problems.push(problem));
+        (counts, contents)
+    }
 }
 
 /// What describing needs of a sample.

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use burn::data::dataset::DatasetError;
 
-/// Where in the data something stands: a file and, if it is read line by line, the line (from 1).
+/// Where in the data something stands: a file and the line of a text or the byte of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file, as the user named it.
     pub file: Arc<Path>,
     /// The line, counted from 1.
     pub line: Option<usize>,
+    /// The byte, counted from 0.
+    pub byte: Option<u64>,
 }
 
 impl Place {
@@ -22,6 +24,25 @@ impl Place {
         Self {
             file: path.into(),
             line: None,
+            byte: None,
+        }
+    }
+
+    /// A line of a text.
+    pub fn line(file: Arc<Path>, line: usize) -> Self {
+        Self {
+            file,
+            line: Some(line),
+            byte: None,
+        }
+    }
+
+    /// A byte of an archive.
+    pub fn byte(file: Arc<Path>, byte: u64) -> Self {
+        Self {
+            file,
+            line: None,
+            byte: Some(byte),
         }
     }
 }
@@ -29,8 +50,11 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file.display())?;
-        match self.line {
-            Some(line) => write!(f, ":{line}"),
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        match self.byte {
+            Some(byte) => write!(f, ", byte {byte}"),
             None => Ok(()),
         }
     }
@@ -49,10 +73,10 @@ pub enum DataError {
         /// What to do.
         remedy: &'static str,
     },
-    /// A file, or a line of it, does not hold what its format asks for.
+    /// A file, or a line or byte of it, does not hold what its format asks for.
     #[error("{place}: {reason}; {remedy}")]
     Format {
-        /// File and line.
+        /// File and line or byte.
         place: Place,
         /// What is wrong.
         reason: String,

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -48,6 +49,15 @@ pub enum ImageSource {
         /// The manifest's line that names it.
         named_by: Option<Place>,
     },
+    /// A file in a tar archive.
+    Member {
+        /// The archive.
+        file: Arc<Path>,
+        /// Path in the archive.
+        path: String,
+        /// Where its content lies.
+        body: Range<u64>,
+    },
     /// A PNG or JPEG in the binary.
     Embedded {
         /// What to call it.
@@ -78,6 +88,7 @@ impl ImageSource {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Listed { root, relative, .. } => root.shown(relative),
+            Self::Member { file, path, .. } => file.join(path).display().to_string(),
             Self::Embedded { name, .. } | Self::Pixels { name, .. } => name.clone(),
         }
     }
@@ -95,6 +106,9 @@ impl ImageSource {
                 .resolve(relative)
                 .and_then(|path| read(&path))
                 .and_then(|bytes| decode(&bytes)),
+            Self::Member { file, body, .. } => {
+                read_part(file, body).and_then(|bytes| decode(&bytes))
+            }
             Self::Embedded { bytes, .. } => decode(bytes),
             Self::Pixels {
                 file,
@@ -120,6 +134,7 @@ impl ImageSource {
                 .resolve(relative)
                 .and_then(|path| open_image(&path))
                 .map(|(_, length)| length),
+            Self::Member { body, .. } => within_limits(body.end.saturating_sub(body.start)),
             Self::Embedded { bytes, .. } => Ok(bytes.len() as u64),
             Self::Pixels { file, .. } => Ok(file.len() as u64),
         }
@@ -143,9 +158,13 @@ impl ImageSource {
 fn open_image(path: &Path) -> Result<(File, u64), String> {
     let file = open_regular(path).map_err(|error| error.to_string())?;
     let length = file.metadata().map_err(|error| error.to_string())?.len();
+    Ok((file, within_limits(length)?))
+}
+
+fn within_limits(length: u64) -> Result<u64, String> {
     match length {
         0 => Err("the file is empty".into()),
-        1..=MAX_BYTES => Ok((file, length)),
+        1..=MAX_BYTES => Ok(length),
         _ => Err(format!(
             "the file has {length} bytes; the limit is {MAX_BYTES}"
         )),
@@ -159,6 +178,18 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     let read = file.take(length).read_to_end(&mut bytes);
     read.map_err(|error| error.to_string())?;
     Ok(bytes)
+}
+
+/// Reads what lies there in a larger file.
+fn read_part(path: &Path, part: &Range<u64>) -> Result<Vec<u8>, String> {
+    let length = within_limits(part.end.saturating_sub(part.start))?;
+    let read = || {
+        let mut file = open_regular(path)?;
+        file.seek(SeekFrom::Start(part.start))?;
+        let mut bytes = vec![0; length as usize];
+        file.read_exact(&mut bytes).map(|()| bytes)
+    };
+    read().map_err(|error: io::Error| error.to_string())
 }
 
 fn decode(bytes: &[u8]) -> Result<RgbImage, String> {

@@ -21,6 +21,7 @@ mod formats;
 mod images;
 mod loader;
 mod order;
+mod parallel;
 mod passages;
 mod paths;
 mod pictures;
@@ -32,6 +33,7 @@ mod tests;
 mod tokenizer;
 mod vocabulary;
 mod whole;
+mod window;
 
 pub use augment::{AugmentConfig, Draw};
 pub use batch::{
@@ -39,7 +41,7 @@ pub use batch::{
     ImageHost, Tokens, TokensHost, VqaBatch, VqaCollate, VqaHost, indices,
 };
 pub use catalogue::{Entry, entries, kind, open_captions, open_images, open_text, open_vqa};
-pub use describe::{Description, SplitCounts, describe};
+pub use describe::{Description, Duplicates, Lengths, Share, SplitCounts, describe};
 pub use easy_vqa::HELD_OUT;
 pub use error::{DataError, Place};
 pub use facts::{COLOURS, Pair, SHAPES, possible_pairs};

@@ -12,7 +12,7 @@ use crate::order::Order;
 use crate::prefetch::{Counter, Prefetch};
 use crate::{Collate, DataError, Samples};
 
-/// How batches are prepared. Workers and prefetch change speed and memory, never a batch.
+/// How batches are prepared. Workers and prefetch change speed and memory, never a batch; window changes the order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoaderConfig {
@@ -22,6 +22,9 @@ pub struct LoaderConfig {
     pub workers: usize,
     /// Batches that each worker prepares ahead.
     pub prefetch: usize,
+    /// 0 to shuffle over the whole training split. Else only about so many samples at a time, consecutive ones from 16
+    /// places of the split: for shards on disks that are slow at random reads.
+    pub window: usize,
 }
 
 impl LoaderConfig {
@@ -31,6 +34,7 @@ impl LoaderConfig {
             batch_size,
             workers: 1,
             prefetch: 2,
+            window: 0,
         }
     }
 
@@ -99,8 +103,8 @@ impl<C: Collate> Source<C> {
 }
 
 /// The training loader. **One item is one batch**, and the loader holds all batches of a run: epochs follow one another
-/// without a seam, each a permutation of (seed, epoch), and batch b takes the samples at b * batch_size onwards.
-/// So a batch, its augmentation included, depends on (seed, b) alone, and `slice(start, end)` resumes exactly.
+/// without a seam, each a permutation of (seed, epoch, window), and batch b takes the samples at b * batch_size onwards.
+/// So a batch, its augmentation included, depends on (seed, window, b) alone, and `slice(start, end)` resumes exactly.
 pub struct TrainLoader<C: Collate> {
     source: Source<C>,
     seed: u64,
@@ -137,9 +141,9 @@ impl<C: Collate> TrainLoader<C> {
 impl<C: Collate> DataLoader<C::Batch> for TrainLoader<C> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<C::Batch> + 'a> {
         let (batch_size, len) = (self.source.config.batch_size, self.source.samples.len());
-        let seed = self.seed;
+        let (seed, window) = (self.seed, self.source.config.window);
         let plan = move || {
-            let mut order = Order::new(seed, len);
+            let mut order = Order::new(seed, len, window);
             move |batch: usize| {
                 let first = batch as u64 * batch_size as u64;
                 (first..first + batch_size as u64)

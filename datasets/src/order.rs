@@ -3,6 +3,7 @@
 use rand::RngExt;
 
 use crate::augment::{Draw, Purpose, generator};
+use crate::window::Windows;
 
 /// With these, all orders of a handful of samples come equally often; with halves of two bits, not.
 const ROUNDS: usize = 10;
@@ -27,18 +28,28 @@ impl Permutation {
     ///
     /// If `len` is 0 or above 2^62.
     pub fn new(seed: u64, epoch: u64, len: u64) -> Self {
-        assert!((1..=1 << 62).contains(&len), "{len} samples");
         let draw = Draw {
             seed,
             epoch,
             index: 0,
         };
+        Self::keyed(Purpose::Order, draw, len)
+    }
+
+    /// The permutation of 0..len that belongs to a purpose and a draw.
+    pub(crate) fn keyed(purpose: Purpose, draw: Draw, len: u64) -> Self {
+        assert!((1..=1 << 62).contains(&len), "{len} samples");
         let bits = u64::BITS - (len - 1).leading_zeros();
         Self {
             len,
             half: bits.div_ceil(2).max(LEAST_HALF),
-            keys: generator(Purpose::Order, draw).random(),
+            keys: generator(purpose, draw).random(),
         }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
     }
 
     /// What stands at that position.
@@ -75,31 +86,52 @@ fn mix(mut value: u64) -> u64 {
 /// Walks along the endless sequence of epochs; jumping is as good as walking.
 pub(crate) struct Order {
     seed: u64,
-    epoch: u64,
-    permutation: Permutation,
+    len: u64,
+    window: u64,
+    /// The epoch that was last looked into, and its order.
+    current: Option<(u64, Epoch)>,
+}
+
+/// The order of one epoch.
+enum Epoch {
+    Whole(Permutation),
+    Windows(Windows),
 }
 
 impl Order {
-    pub fn new(seed: u64, len: usize) -> Self {
+    /// The order of `len` samples in windows of `window`, or without windows if that is 0.
+    pub fn new(seed: u64, len: usize, window: usize) -> Self {
         Self {
             seed,
-            epoch: 0,
-            permutation: Permutation::new(seed, 0, len as u64),
+            len: len as u64,
+            window: window as u64,
+            current: None,
         }
     }
 
     /// The draw at a position of the endless sequence.
     pub fn at(&mut self, position: u64) -> Draw {
-        let len = self.permutation.len;
-        let epoch = position / len;
-        if epoch != self.epoch {
-            self.epoch = epoch;
-            self.permutation = Permutation::new(self.seed, epoch, len);
-        }
+        let (epoch, place) = (position / self.len, position % self.len);
+        let order = match self.current.take() {
+            Some((known, order)) if known == epoch => order,
+            _ => self.epoch(epoch),
+        };
+        let (_, order) = self.current.insert((epoch, order));
+        let index = match order {
+            Epoch::Whole(permutation) => permutation.at(place),
+            Epoch::Windows(windows) => windows.at(place),
+        };
         Draw {
             seed: self.seed,
             epoch,
-            index: self.permutation.at(position % len) as usize,
+            index: index as usize,
+        }
+    }
+
+    fn epoch(&self, epoch: u64) -> Epoch {
+        match self.window {
+            0 => Epoch::Whole(Permutation::new(self.seed, epoch, self.len)),
+            window => Epoch::Windows(Windows::new(self.seed, epoch, self.len, window)),
         }
     }
 }

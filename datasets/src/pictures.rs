@@ -1,7 +1,11 @@
 //! The images of any dataset that has some.
 
+use std::sync::Arc;
+
+use burn::data::dataset::{Dataset, DatasetError};
+
 use crate::formats::Kind;
-use crate::{Data, DataError, ImageSource, Split, catalogue};
+use crate::{Data, DataError, ImageSource, Samples, catalogue};
 
 /// An image by itself.
 #[derive(Clone, Debug)]
@@ -18,34 +22,47 @@ pub struct Picture {
 ///
 /// [`DataError`] if it holds none, and as for [`open_images`](crate::open_images).
 pub fn open_pictures(name_or_path: &str) -> Result<Data<Picture>, DataError> {
-    match catalogue::kind(name_or_path)? {
-        Kind::Vqa => pictures(&catalogue::open_vqa(name_or_path)?, |sample| {
+    Ok(match catalogue::kind(name_or_path)? {
+        Kind::Vqa => pictures(catalogue::open_vqa(name_or_path)?, |sample| {
             (sample.id, sample.image)
         }),
-        Kind::Captions => pictures(&catalogue::open_captions(name_or_path)?, |sample| {
+        Kind::Captions => pictures(catalogue::open_captions(name_or_path)?, |sample| {
             (sample.id, sample.image)
         }),
         // Of text, it says what is missing.
-        Kind::Images | Kind::Text => pictures(&catalogue::open_images(name_or_path)?, |sample| {
+        Kind::Images | Kind::Text => pictures(catalogue::open_images(name_or_path)?, |sample| {
             (sample.id, sample.image)
         }),
+    })
+}
+
+fn pictures<S: 'static>(data: Data<S>, of: fn(S) -> (String, ImageSource)) -> Data<Picture> {
+    let pictures = |samples| Arc::new(Pictures { samples, of });
+    Data {
+        train: pictures(data.train),
+        valid: pictures(data.valid),
+        test: pictures(data.test),
+        name: data.name,
+        labels: Vec::new(),
+        digest: data.digest,
     }
 }
 
-fn pictures<S: Clone + Send + Sync + 'static>(
-    data: &Data<S>,
-    of: impl Fn(S) -> (String, ImageSource),
-) -> Result<Data<Picture>, DataError> {
-    let mut splits = [const { Vec::new() }; 3];
-    for (pictures, split) in splits.iter_mut().zip(Split::ALL) {
-        let samples = data.split(split);
-        for index in 0..samples.len() {
-            let (id, image) = of(samples.get(index).map_err(DataError::Dataset)?);
-            pictures.push(Picture { id, image });
-        }
+/// The images of samples, looked up when they are asked for: there may be more than memory has room for.
+struct Pictures<S> {
+    samples: Samples<S>,
+    of: fn(S) -> (String, ImageSource),
+}
+
+impl<S> Dataset<Picture> for Pictures<S> {
+    fn get(&self, index: usize) -> Result<Picture, DatasetError> {
+        let (id, image) = (self.of)(self.samples.get(index)?);
+        Ok(Picture { id, image })
     }
-    let (name, digest) = (&data.name, data.digest.clone());
-    Ok(Data::in_memory(name, splits, Vec::new(), digest))
+
+    fn len(&self) -> usize {
+        self.samples.len()
+    }
 }
 
 #[cfg(test)]

@@ -77,16 +77,16 @@ pub(crate) struct Parts<S> {
 }
 
 impl<S> Parts<S> {
-    /// Fills in the splits that the data does not bring: a tenth of the training samples each, by the
-    /// [`fraction`] of their key. Returns train, valid, test.
-    pub fn complete(self, key: impl Fn(&S) -> &str) -> [Vec<S>; 3] {
+    /// Fills in the splits that the data does not bring: a tenth of the training samples each, by their
+    /// [`fraction`]. Returns train, valid, test.
+    pub fn complete(self, fraction: impl Fn(&S) -> f64) -> [Vec<S>; 3] {
         let carve_test = self.test.is_none();
         let carve_valid = self.valid.is_none();
         let mut train = Vec::with_capacity(self.train.len());
         let mut valid = self.valid.unwrap_or_default();
         let mut test = self.test.unwrap_or_default();
         for sample in self.train {
-            match fraction(key(&sample)) {
+            match fraction(&sample) {
                 x if carve_test && x < 0.1 => test.push(sample),
                 x if carve_valid && (0.1..0.2).contains(&x) => valid.push(sample),
                 _ => train.push(sample),

@@ -200,9 +200,16 @@ def two_streams(name, norm_first):
     query = torch.randn(2, 5, 16, requires_grad=True)
     orders = torch.tensor([[3, 0, 4, 1, 2], [1, 2, 0, 4, 3]])
     turn = orders.argsort(1)
-    # So much is lost on a score that a row with nothing to attend to averages.
-    sees_itself = torch.where(turn[:, None, :] <= turn[:, :, None], 0.0, -1e9).repeat_interleave(4, 0)
-    sees_before = torch.where(turn[:, None, :] < turn[:, :, None], 0.0, -1e9).repeat_interleave(4, 0)
+    content_hidden, query_hidden = turn[:, None, :] > turn[:, :, None], turn[:, None, :] >= turn[:, :, None]
+
+    def attention(layer, x, context, hidden):
+        """A row with nothing to attend to averages, which torch's own attention would make NaN."""
+        mha = layer.self_attn
+        sides = [x, context, context]
+        parts = zip(sides, mha.in_proj_weight.chunk(3), mha.in_proj_bias.chunk(3))
+        q, k, v = [nn.functional.linear(*part).unflatten(-1, (4, 4)).transpose(1, 2) for part in parts]
+        scores = (q @ k.mT / 2).masked_fill(hidden[:, None], -1e4)
+        return mha.out_proj((scores.softmax(-1) @ v).transpose(1, 2).flatten(2))
 
     def feed(layer, x):
         branch = lambda y: layer.linear2(nn.functional.gelu(layer.linear1(y)))
@@ -211,12 +218,12 @@ def two_streams(name, norm_first):
     def attend(layer, x, context, mask):
         if norm_first:
             context = layer.norm1(context)
-            return x + layer.self_attn(layer.norm1(x), context, context, attn_mask=mask)[0]
-        return layer.norm1(x + layer.self_attn(x, context, context, attn_mask=mask)[0])
+            return x + attention(layer, layer.norm1(x), context, mask)
+        return layer.norm1(x + attention(layer, x, context, mask))
 
     h, g = content, query
     for layer in layers:
-        h, g = attend(layer, h, h, sees_itself), attend(layer, g, h, sees_before)
+        h, g = attend(layer, h, h, content_hidden), attend(layer, g, h, query_hidden)
         h, g = feed(layer, h), feed(layer, g)
     if norm_first:
         h, g = final(h), final(g)

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Problems, Scan, SplitFiles, lines};
 use crate::paths::Root;
-use crate::split::{Parts, hex};
+use crate::split::{Parts, fraction, hex};
 use crate::{CaptionData, CaptionSample, Data, DataError, ImageSource};
 
 const SHAPE: &str = r#"{"image": "photos/1.png", "caption": ".."}"#;
@@ -32,7 +32,7 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<CaptionData>, DataErr
     let train = read(&files.train)?;
     let valid = files.valid.as_ref().map(&mut read).transpose()?;
     let test = files.test.as_ref().map(&mut read).transpose()?;
-    let splits = Parts { train, valid, test }.complete(|sample| &sample.id);
+    let splits = Parts { train, valid, test }.complete(|sample| fraction(&sample.id));
     Ok(Scan {
         data: Data::in_memory(name, splits, Vec::new(), hex(&digest.finalize())),
         problems,

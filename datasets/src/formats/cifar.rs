@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::Scan;
 use crate::images::Layout;
 use crate::paths::open_regular;
-use crate::split::{Parts, hex};
+use crate::split::{Parts, fraction, hex};
 use crate::{Data, DataError, ImageData, ImageSource, LabelledImage, Place};
 
 const SIDE: u32 = 32;
@@ -48,7 +48,7 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<ImageData>, DataError
         valid: None,
         test,
     };
-    let splits = parts.complete(|sample| &sample.id);
+    let splits = parts.complete(|sample| fraction(&sample.id));
     Ok(Scan {
         data: Data::in_memory(
             name,

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{Scan, lines};
 use crate::images::{Layout, MAX_SIDE};
 use crate::paths::open_regular;
-use crate::split::{Parts, hex};
+use crate::split::{Parts, fraction, hex};
 use crate::{Data, DataError, ImageData, ImageSource, LabelledImage, Place};
 
 /// The most bytes that a file may hold once it is unpacked.
@@ -38,7 +38,7 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<ImageData>, DataError
         valid: None,
         test,
     };
-    let splits = parts.complete(|sample| &sample.id);
+    let splits = parts.complete(|sample| fraction(&sample.id));
     Ok(Scan {
         data: Data::in_memory(name, splits, classes, hex(&digest.finalize())),
         problems: Default::default(),

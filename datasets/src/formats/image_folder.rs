@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::{Problems, Scan, entries};
 use crate::paths::Root;
-use crate::split::{Parts, hex};
+use crate::split::{Parts, fraction, hex};
 use crate::{Data, DataError, ImageData, ImageSource, LabelledImage, Place, Split};
 
-const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
+/// The endings of pictures that are read.
+pub(crate) const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 
 /// Reads a folder. Files that are not named as PNG or JPEG are left alone.
 pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<ImageData>, DataError> {
@@ -86,7 +87,7 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<ImageData>, DataError
             .transpose()
     };
     let (valid, test) = (optional(Split::Valid)?, optional(Split::Test)?);
-    let splits = Parts { train, valid, test }.complete(|sample| &sample.id);
+    let splits = Parts { train, valid, test }.complete(|sample| fraction(&sample.id));
     Ok(Scan {
         data: Data::in_memory(name, splits, classes, hex(&digest.finalize())),
         problems,

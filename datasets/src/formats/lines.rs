@@ -53,10 +53,7 @@ impl Iterator for Lines {
 
 impl Lines {
     fn place(&self) -> Place {
-        Place {
-            file: self.file.clone(),
-            line: Some(self.line),
-        }
+        Place::line(self.file.clone(), self.line)
     }
 
     fn io(&mut self, source: std::io::Error) -> DataError {

@@ -5,6 +5,7 @@ pub(crate) mod cifar;
 pub(crate) mod idx;
 pub(crate) mod image_folder;
 pub(crate) mod lines;
+pub(crate) mod shards;
 pub(crate) mod text;
 pub(crate) mod vqa;
 
@@ -49,6 +50,8 @@ pub enum Format {
     VqaJsonl,
     /// `{"image": .., "caption": ..}` a line.
     CaptionJsonl,
+    /// Images and captions in tar archives.
+    Shards,
     /// A folder a class.
     ImageFolder,
     /// CIFAR-10's binary batches.
@@ -64,7 +67,7 @@ impl Format {
     pub fn kind(self) -> Kind {
         match self {
             Format::VqaJsonl => Kind::Vqa,
-            Format::CaptionJsonl => Kind::Captions,
+            Format::CaptionJsonl | Format::Shards => Kind::Captions,
             Format::ImageFolder | Format::Cifar10 | Format::Idx => Kind::Images,
             Format::Text => Kind::Text,
         }
@@ -93,6 +96,9 @@ impl<T> Scan<T> {
     }
 }
 
+/// How many problems are told in full.
+const LISTED: usize = 100;
+
 /// Problems, counted; the first hundred in full.
 #[derive(Default)]
 pub(crate) struct Problems {
@@ -103,9 +109,16 @@ pub(crate) struct Problems {
 impl Problems {
     pub fn push(&mut self, problem: DataError) {
         self.count += 1;
-        if self.first.len() < 100 {
+        if self.first.len() < LISTED {
             self.first.push(problem);
         }
+    }
+
+    /// Takes over what others have found.
+    pub fn append(&mut self, others: Problems) {
+        self.count += others.count;
+        self.first.extend(others.first);
+        self.first.truncate(LISTED);
     }
 
     /// The value, or nothing and one problem more.
@@ -211,6 +224,7 @@ pub(crate) fn detect(path: &Path) -> Result<Format, DataError> {
         return match path {
             _ if has_extension(path, "jsonl") => lines::peek(path),
             _ if has_extension(path, "txt") => Ok(Format::Text),
+            _ if shards::is_shard(path) => Ok(Format::Shards),
             _ => Err(unknown(path)),
         };
     }
@@ -224,6 +238,9 @@ pub(crate) fn detect(path: &Path) -> Result<Format, DataError> {
     }
     if found.iter().any(|(_, path)| has_extension(path, "jsonl")) {
         return lines::peek(&SplitFiles::find(path, "jsonl")?.train);
+    }
+    if shards::has_shards(path)? {
+        return Ok(Format::Shards);
     }
     if found.iter().any(|(_, path)| path.is_dir()) {
         return Ok(Format::ImageFolder);
@@ -239,6 +256,6 @@ fn unknown(path: &Path) -> DataError {
         Place::file(path),
         "no format that is known",
         "expected a .jsonl file (or a folder with train.jsonl) of image, question and answer or of image and caption, \
-         a folder of images by class, CIFAR-10 binary batches, IDX files, or a .txt file (or a folder with train.txt)",
+         .tar files of images with captions, a folder of images by class, CIFAR-10 binary batches, IDX files, or a .txt file (or a folder with train.txt)",
     )
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::{Problems, Scan, SplitFiles, lines};
-use crate::split::{Parts, hex};
+use crate::split::{Parts, fraction, hex};
 use crate::{Data, DataError, TextData};
 
 /// Reads a `.txt` file, or `train.txt`, `valid.txt` and `test.txt` in a folder.
@@ -30,7 +30,7 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<TextData>, DataError>
     let valid = files.valid.as_ref().map(&mut read).transpose()?;
     let test = files.test.as_ref().map(&mut read).transpose()?;
     // Equal lines have equal hashes, so that none is in two splits.
-    let splits = Parts { train, valid, test }.complete(|line| line);
+    let splits = Parts { train, valid, test }.complete(|line| fraction(line));
     Ok(Scan {
         data: Data::in_memory(name, splits, Vec::new(), hex(&digest.finalize())),
         problems,

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Problems, Scan, SplitFiles, lines};
 use crate::paths::Root;
-use crate::split::{Parts, hex};
+use crate::split::{Parts, fraction, hex};
 use crate::{Data, DataError, ImageSource, Place, Question, VqaData, VqaSample};
 
 const SHAPE: &str = r#"{"image": "photos/1.png", "question": "..", "answer": ".."}"#;
@@ -44,7 +44,7 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<VqaData>, DataError> 
     };
     let (valid, test) = (optional(&files.valid)?, optional(&files.test)?);
 
-    let [train, valid, test] = Parts { train, valid, test }.complete(|sample| &sample.id);
+    let [train, valid, test] = Parts { train, valid, test }.complete(|sample| fraction(&sample.id));
     let answers: BTreeSet<String> = [&train, &valid, &test]
         .into_iter()
         .flatten()

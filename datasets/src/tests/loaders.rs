@@ -9,6 +9,7 @@ use burn::prelude::*;
 use proptest::prelude::*;
 
 use super::picture;
+use crate::window::Windows;
 use crate::{
     AugmentConfig, Collate, DataError, Draw, Drawn, EvalLoader, LoaderConfig, Permutation, Samples,
     TrainLoader,
@@ -60,6 +61,7 @@ pub fn config(batch_size: usize, workers: usize, prefetch: usize) -> LoaderConfi
         batch_size,
         workers,
         prefetch,
+        window: 0,
     }
 }
 
@@ -103,13 +105,30 @@ proptest! {
     }
 
     #[test]
+    fn every_epoch_in_windows_depends_on_seed_epoch_and_window(
+        len in 1usize..60, window in 1usize..80, seed: u64,
+    ) {
+        let config = LoaderConfig { window, ..config(len, 1, 2) };
+        let epochs = drain(&train(len, &config, seed, 3));
+        for (epoch, drawn) in epochs.into_iter().enumerate() {
+            let epoch = epoch as u64;
+            let mut windows = Windows::new(seed, epoch, len as u64, window as u64);
+            let expected = (0..len as u64).map(|position| windows.at(position) as usize);
+            let expected = expected.map(|index| (index, Some(Draw { seed, epoch, index })));
+            prop_assert_eq!(drawn, expected.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
     fn slices_workers_and_prefetch_change_nothing(
         len in 1usize..40, batch_size in 1usize..10, workers in 0usize..5, prefetch in 1usize..4,
-        cuts in prop::collection::vec(0usize..25, 2), seed: u64,
+        window in 0usize..60, cuts in prop::collection::vec(0usize..25, 2), seed: u64,
     ) {
         let steps = 20;
-        let whole = drain(&train(len, &config(batch_size, 1, 1), seed, steps));
-        let loader = train(len, &config(batch_size, workers, prefetch), seed, steps);
+        let alone = LoaderConfig { window, ..config(batch_size, 1, 1) };
+        let whole = drain(&train(len, &alone, seed, steps));
+        let loader = LoaderConfig { window, ..config(batch_size, workers, prefetch) };
+        let loader = train(len, &loader, seed, steps);
         prop_assert_eq!(&drain(&loader), &whole);
         let (start, end) = (cuts[0].min(cuts[1]), cuts[0].max(cuts[1]));
         let slice = loader.slice(start, end);

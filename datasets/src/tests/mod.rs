@@ -1,13 +1,16 @@
 //! Behaviour of the whole crate, by what goes in and comes out.
 
 mod batches;
+mod describe;
 mod easy_vqa;
 mod emoji;
 mod formats;
 mod hostile_images;
 #[cfg(unix)]
 mod hostile_manifests;
+mod hostile_shards;
 mod loaders;
+mod shards;
 mod tokenization;
 
 use std::path::{Path, PathBuf};
