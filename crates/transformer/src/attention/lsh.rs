@@ -125,25 +125,13 @@ impl Lsh {
     /// # Shapes
     /// - `query`: `[batch, length, width]`; `hidden`: `[batch, length]`; output: `[batch, heads, rounds, length]`
     fn sort(&self, cut: &Cut, query: Tensor<3>, hidden: Tensor<2, Bool>) -> Tensor<4, Int> {
-        let Cut {
-            batch,
-            heads,
-            length,
-            rounds,
-            ..
-        } = *cut;
-        let query = query
-            .reshape([batch, length, heads, cut.d_head])
-            .swap_dims(1, 2);
-        let rotations = self.rotations.clone().cast(query.dtype());
-        let rotated = query.matmul(rotations.unsqueeze()).reshape([
-            batch,
-            heads,
-            length,
-            self.rounds,
-            self.buckets / 2,
-        ]);
-        let rotated = rotated.narrow(3, 0, rounds);
+        let (batch, heads, length) = (cut.batch, cut.heads, cut.length);
+        let query = query.reshape([batch, length, heads, cut.d_head]);
+        let rotations = self.rotations.clone().cast(query.dtype()).unsqueeze();
+        let rotated = query.swap_dims(1, 2).matmul(rotations);
+        let rotated = rotated
+            .reshape([batch, heads, length, self.rounds, self.buckets / 2])
+            .narrow(3, 0, cut.rounds);
         let nearest = Tensor::cat(vec![rotated.clone(), -rotated], 4).argmax(4);
         let bucket = nearest.squeeze_dim::<4>(4).swap_dims(2, 3);
         let hidden = hidden.reshape([batch, 1, 1, length]).expand(bucket.dims());
@@ -183,22 +171,16 @@ impl Cut {
     /// # Shapes
     /// - from `[batch, length, width]` to `[batch * heads, chunks, chunk, d_head]`
     fn sorted(&self, sides: [Tensor<3>; 2], order: Tensor<4, Int>) -> [Tensor<4>; 2] {
-        let Self {
-            batch,
-            heads,
-            length,
-            d_head,
-            ..
-        } = *self;
+        let (batch, heads, length) = (self.batch, self.heads, self.length);
         let sequence = numbers(batch, &order).reshape([batch, 1, 1, 1]);
         let sequence = sequence * (length * heads) as i64;
         let head = numbers(heads, &order).reshape([1, heads, 1, 1]);
         let from = (order * heads as i64 + sequence + head).reshape([-1]);
         let chunks = self.rounds * length / self.chunk;
         sides.map(|x| {
-            x.reshape([batch * length * heads, d_head])
+            x.reshape([batch * length * heads, self.d_head])
                 .select(0, from.clone())
-                .reshape([batch * heads, chunks, self.chunk, d_head])
+                .reshape([batch * heads, chunks, self.chunk, self.d_head])
         })
     }
 
@@ -215,23 +197,16 @@ impl Cut {
         largest: Tensor<4>,
         order: Tensor<4, Int>,
     ) -> Tensor<3> {
-        let Self {
-            batch,
-            heads,
-            length,
-            rounds,
-            ..
-        } = *self;
+        let (batch, heads, length) = (self.batch, self.heads, self.length);
         let place = order.argsort(3);
-        let round = numbers(batch * heads * rounds, &place);
-        let start = (round * length as i64).reshape([batch, heads, rounds, 1]);
-        let back = (place + start).permute([2, 0, 3, 1]);
-        let back = back.reshape([-1]);
+        let round = numbers(batch * heads * self.rounds, &place);
+        let start = (round * length as i64).reshape([batch, heads, self.rounds, 1]);
+        let back = (place + start).permute([2, 0, 3, 1]).reshape([-1]);
         let [output, sum, largest] = [output, sum, largest].map(|x| {
             let last = x.dims()[3];
             x.reshape([-1, last as i64])
                 .select(0, back.clone())
-                .reshape([rounds, batch * length * heads, last])
+                .reshape([self.rounds, batch * length * heads, last])
         });
         let scale = (largest.clone() - largest.max_dim(0)).exp();
         let output = (output * scale.clone()).sum_dim(0) / (sum * scale).sum_dim(0);
