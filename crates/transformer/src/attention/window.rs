@@ -95,7 +95,7 @@ impl Window {
             Some(padding) => padding.bool_not().float().unsqueeze_dim(2),
             None => Tensor::ones([batch, length, 1], &x.device()),
         };
-        let hidden = cut.hidden(visible, self.window, tokens);
+        let hidden = cut.hidden(visible, tokens);
         let [query, key, value] = layer.projections(x);
         let [key, value] = [key, value].map(|side| cut.seen(side.clone(), side, tokens));
         let query = cut.blocks(query);
@@ -110,6 +110,7 @@ impl Window {
 /// in the window of one of its queries. Behind the last token there is as much padding as fills the last block.
 struct Cut {
     length: usize,
+    window: usize,
     block: usize,
     count: usize,
     reach: usize,
@@ -120,11 +121,13 @@ const LEAST: usize = 32;
 
 impl Cut {
     fn new(length: usize, window: usize) -> Self {
+        let window = window.min(length);
         // No block is shorter than the window, so that no query sees beyond the next one.
         let block = window.max(LEAST).min(length);
         let count = length.div_ceil(block);
         Self {
             length,
+            window,
             block,
             count,
             reach: if count > 1 { window } else { 0 },
@@ -174,7 +177,7 @@ impl Cut {
     /// # Shapes
     /// - `visible`: `[batch, length, 1]`, 0 for padding
     /// - output: `[batch * count, 1, block, tokens + block + 2 * reach]`
-    fn hidden(&self, visible: Tensor<3>, window: usize, tokens: usize) -> Tensor<4, Bool> {
+    fn hidden(&self, visible: Tensor<3>, tokens: usize) -> Tensor<4, Bool> {
         let [batch, _, _] = visible.dims();
         let (block, device) = (self.block, visible.device());
         let others = match tokens {
@@ -186,7 +189,7 @@ impl Cut {
         let absent = self.seen(visible, others, tokens).equal_elem(0.0);
 
         let span = [block, block + 2 * self.reach];
-        let (reach, window) = (self.reach as i64, window as i64);
+        let (reach, window) = (self.reach as i64, self.window as i64);
         let after = Tensor::<2, Bool>::tril_mask(span, reach + window, &device);
         let before = Tensor::<2, Bool>::triu_mask(span, reach - window, &device);
         let mut outside = vec![after.bool_or(before)];
