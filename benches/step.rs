@@ -20,6 +20,8 @@
 
 #[path = "step/flops.rs"]
 mod flops;
+#[path = "step/memory.rs"]
+mod memory;
 #[path = "step/peak.rs"]
 mod peak;
 mod peers;
@@ -37,6 +39,7 @@ use serde_json::json;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
+use memory::memory;
 use peers::{Failure, Peer};
 use workloads::{Known, Workload, workloads};
 
@@ -177,14 +180,6 @@ fn measure(mut workload: Workload, start: u64, args: &Args) -> Result<Measured, 
         pytorch,
         bytes: [memory("VmHWM")?.saturating_sub(start), peer.memory()?],
     })
-}
-
-/// Bytes that the system counts for this process, under a key of `/proc/self/status`.
-fn memory(key: &str) -> Result<u64, Failure> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with(key));
-    let kib = line.and_then(|line| line.split_whitespace().nth(1));
-    Ok(1024 * kib.ok_or("the system counts no memory")?.parse::<u64>()?)
 }
 
 /// The one workload that is named, in this process.

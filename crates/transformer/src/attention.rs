@@ -1,12 +1,24 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 use crucible_kernels::{Attention, attention};
 use schemars::JsonSchema;
 
 use crate::dropout::chance;
 use crate::{AttentionMask, linear, project};
+use pattern::Pattern;
+
+mod linformer;
+mod lsh;
+mod pattern;
+mod rotations;
+mod window;
+
+pub use linformer::LinearAttentionConfig;
+pub use lsh::LshAttentionConfig;
+pub use pattern::AttentionPattern;
+pub use window::WindowAttentionConfig;
 
 /// Configuration of [`MultiHeadAttention`].
 #[derive(Config, Debug, JsonSchema)]
@@ -21,6 +33,9 @@ pub struct MultiHeadAttentionConfig {
     /// Chance that an attention weight is dropped in training.
     #[config(default = 0.0)]
     pub dropout: f64,
+    /// Which keys each query is compared with; all but full are for self-attention.
+    #[config(default = "AttentionPattern::Full")]
+    pub pattern: AttentionPattern,
 }
 
 /// Multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2.2).
@@ -32,21 +47,23 @@ pub struct MultiHeadAttentionConfig {
 pub struct MultiHeadAttention {
     /// `d_model` to `d_model`.
     pub query: Linear,
-    /// `d_context` to `d_model`.
-    pub key: Linear,
+    /// `d_context` to `d_model`; `None` where the queries are the keys (LSH).
+    pub key: Option<Linear>,
     /// `d_context` to `d_model`.
     pub value: Linear,
     /// `d_model` to `d_model`, over the concatenated heads.
     pub output: Linear,
     dropout: Dropout,
     heads: usize,
+    /// What other patterns than full attention have beyond it.
+    pattern: Option<Pattern>,
 }
 
 impl MultiHeadAttentionConfig {
     /// A layer with fresh weights.
     ///
     /// # Panics
-    /// When `heads` does not divide `d_model`.
+    /// When `heads` does not divide `d_model`, or the sizes of the pattern do not fit.
     pub fn init(&self, device: &Device) -> MultiHeadAttention {
         assert!(
             self.heads > 0 && self.d_model.is_multiple_of(self.heads),
@@ -54,6 +71,9 @@ impl MultiHeadAttentionConfig {
             self.d_model,
             self.heads
         );
+        if let Err(error) = self.pattern.check() {
+            panic!("{error}");
+        }
         let d_context = if self.d_context == 0 {
             self.d_model
         } else {
@@ -61,38 +81,81 @@ impl MultiHeadAttentionConfig {
         };
         MultiHeadAttention {
             query: linear(self.d_model, self.d_model, device),
-            key: linear(d_context, self.d_model, device),
+            key: (!self.pattern.shares_queries_and_keys())
+                .then(|| linear(d_context, self.d_model, device)),
             value: linear(d_context, self.d_model, device),
             output: linear(self.d_model, self.d_model, device),
             dropout: DropoutConfig::new(self.dropout).init(),
             heads: self.heads,
+            pattern: self.pattern.init(self.d_model, self.heads, device),
         }
     }
 }
 
 impl MultiHeadAttention {
-    /// Each position of `x` attends to `context`; self-attention passes the same sequence twice.
+    /// Each position of `x` attends to `context`; self-attention passes the same sequence twice, and patterns other
+    /// than full attention are for self-attention alone.
     ///
     /// # Shapes
     /// - `x`: `[batch, queries, d_model]`
     /// - `context`: `[batch, keys, d_context]`
     /// - output: `[batch, queries, d_model]`
+    ///
+    /// # Panics
+    /// With a pattern other than full attention: when `context` has not the shape of `x`, when the mask is causal, and
+    /// when the sequence is longer than linear attention was made for.
     pub fn forward(
         &self,
         x: Tensor<3>,
         context: Tensor<3>,
         mask: Option<&AttentionMask>,
     ) -> Tensor<3> {
+        let attended = match &self.pattern {
+            None => self.full(x, context, mask),
+            Some(pattern) => {
+                assert_eq!(
+                    x.dims(),
+                    context.dims(),
+                    "only self-attention has a pattern"
+                );
+                let causal = mask.is_some_and(AttentionMask::is_causal);
+                assert!(!causal, "attention with a pattern is not causal");
+                let padding = mask.and_then(|mask| mask.hidden_keys(&x));
+                pattern.forward(self, x, padding)
+            }
+        };
+        project(&self.output, attended)
+    }
+
+    fn full(&self, x: Tensor<3>, context: Tensor<3>, mask: Option<&AttentionMask>) -> Tensor<3> {
         let query = project(&self.query, x);
-        let key = project(&self.key, context.clone());
+        let key = project(self.key(), context.clone());
         let value = project(&self.value, context);
         let weighs = Attention {
-            heads: self.heads,
-            hidden: mask.and_then(AttentionMask::hidden),
             causal: mask.is_some_and(AttentionMask::is_causal),
-            dropout: chance(&self.dropout, &query),
+            ..self.weighs(&query, mask.and_then(AttentionMask::hidden))
         };
-        project(&self.output, attention(query, key, value, weighs))
+        attention(query, key, value, weighs)
+    }
+
+    fn key(&self) -> &Linear {
+        let key = self.key.as_ref();
+        key.expect("there are keys wherever queries do not serve as such")
+    }
+
+    /// Queries, keys and values of a sequence.
+    fn projections(&self, x: Tensor<3>) -> [Tensor<3>; 3] {
+        [&self.query, self.key(), &self.value].map(|side| project(side, x.clone()))
+    }
+
+    /// Without causality.
+    fn weighs(&self, query: &Tensor<3>, hidden: Option<Tensor<4, Bool>>) -> Attention {
+        Attention {
+            heads: self.heads,
+            hidden,
+            causal: false,
+            dropout: chance(&self.dropout, query),
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Activation, AttentionMask, FeedForward, FeedForwardConfig, LayerNorm, MultiHeadAttention,
-    MultiHeadAttentionConfig,
+    Activation, AttentionMask, AttentionPattern, FeedForward, FeedForwardConfig, LayerNorm,
+    MultiHeadAttention, MultiHeadAttentionConfig,
 };
 
 /// Where a block normalises (Xiong et al. 2020).
@@ -42,6 +42,9 @@ pub struct BlockConfig {
     /// Added to the variance in each LayerNorm.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
+    /// Which keys each query of self-attention is compared with.
+    #[config(default = "AttentionPattern::Full")]
+    pub attention: AttentionPattern,
 }
 
 /// Configuration of a [`CrossBlock`].
@@ -107,14 +110,18 @@ impl BlockConfig {
     /// A block with fresh weights.
     pub fn init(&self, device: &Device) -> Block {
         Block {
-            attention: self.attention(0).init(device),
+            attention: self.self_attention().init(device),
             attention_residual: Residual::new(self, device),
             feed_forward: self.feed_forward().init(device),
             feed_forward_residual: Residual::new(self, device),
         }
     }
 
-    fn attention(&self, d_context: usize) -> MultiHeadAttentionConfig {
+    fn self_attention(&self) -> MultiHeadAttentionConfig {
+        self.cross_attention(0).with_pattern(self.attention)
+    }
+
+    fn cross_attention(&self, d_context: usize) -> MultiHeadAttentionConfig {
         MultiHeadAttentionConfig::new(self.d_model, self.heads)
             .with_d_context(d_context)
             .with_dropout(self.dropout)
@@ -175,9 +182,9 @@ impl CrossBlockConfig {
     pub fn init(&self, device: &Device) -> CrossBlock {
         let block = &self.block;
         CrossBlock {
-            attention: block.attention(0).init(device),
+            attention: block.self_attention().init(device),
             attention_residual: Residual::new(block, device),
-            cross_attention: block.attention(self.d_context).init(device),
+            cross_attention: block.cross_attention(self.d_context).init(device),
             cross_attention_residual: Residual::new(block, device),
             feed_forward: block.feed_forward().init(device),
             feed_forward_residual: Residual::new(block, device),

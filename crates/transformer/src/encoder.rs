@@ -3,7 +3,10 @@ use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
 use schemars::JsonSchema;
 
-use crate::{Activation, AttentionMask, Block, BlockConfig, ConfigError, LayerNorm, NormPlacement};
+use crate::{
+    Activation, AttentionMask, AttentionPattern, Block, BlockConfig, ConfigError, LayerNorm,
+    NormPlacement,
+};
 
 /// Configuration of an [`Encoder`].
 #[derive(Config, Debug, JsonSchema)]
@@ -28,6 +31,9 @@ pub struct EncoderConfig {
     /// Added to the variance in each LayerNorm.
     #[config(default = 1e-5)]
     pub norm_epsilon: f64,
+    /// Which keys each query of self-attention is compared with.
+    #[config(default = "AttentionPattern::Full")]
+    pub attention: AttentionPattern,
 }
 
 /// A stack of [`Block`]s; pre-norm stacks end with a LayerNorm.
@@ -51,6 +57,7 @@ impl EncoderConfig {
             activation: block.activation,
             norm: block.norm,
             norm_epsilon: block.norm_epsilon,
+            attention: block.attention,
         }
     }
 
@@ -67,7 +74,8 @@ impl EncoderConfig {
         })?;
         ConfigError::unless((0.0..1.0).contains(&self.dropout), "dropout", || {
             format!("is {}, but must lie in [0, 1)", self.dropout)
-        })
+        })?;
+        self.attention.check()
     }
 
     /// The configuration of each block.
@@ -80,6 +88,7 @@ impl EncoderConfig {
             activation: self.activation,
             norm: self.norm,
             norm_epsilon: self.norm_epsilon,
+            attention: self.attention,
         }
     }
 
@@ -199,7 +208,7 @@ mod tests {
             .get("properties")
             .and_then(|fields| fields.as_object())
             .unwrap();
-        assert_eq!(fields.len(), 8);
+        assert_eq!(fields.len(), 9);
         for (name, field) in fields {
             assert!(field.get("description").is_some(), "{name}");
         }

@@ -6,6 +6,7 @@
 //! | file | idea |
 //! |---|---|
 //! | [`attention`](MultiHeadAttention) | scaled dot-product attention, self and cross |
+//! | [`attention/pattern`](AttentionPattern) | what long sequences have in its place; one file each beside it |
 //! | [`mask`](AttentionMask) | padding and causal masks, made once for all layers |
 //! | [`linear`](linear()) | linear layers: how they start, how they run quickly |
 //! | [`feed_forward`](FeedForward) | the position-wise network and its [`Activation`] |
@@ -35,7 +36,10 @@ mod position;
 mod testing;
 mod text;
 
-pub use attention::{MultiHeadAttention, MultiHeadAttentionConfig};
+pub use attention::{
+    AttentionPattern, LinearAttentionConfig, LshAttentionConfig, MultiHeadAttention,
+    MultiHeadAttentionConfig, WindowAttentionConfig,
+};
 pub use block::{Block, BlockConfig, CrossBlock, CrossBlockConfig, NormPlacement};
 pub use config_error::ConfigError;
 pub use crucible_kernels::Activation;

@@ -67,6 +67,16 @@ impl AttentionMask {
         self.hidden.clone()
     }
 
+    /// The keys that are hidden from all queries of the sequences `x`, which have no others than those in an encoder.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, keys, width]`; output: `[batch, keys]`
+    pub(crate) fn hidden_keys(&self, x: &Tensor<3>) -> Option<Tensor<2, Bool>> {
+        let [batch, keys, _] = x.dims();
+        let hidden = self.hidden.clone()?;
+        Some(hidden.expand([batch, 1, 1, keys]).reshape([batch, keys]))
+    }
+
     pub(crate) fn is_causal(&self) -> bool {
         self.causal
     }

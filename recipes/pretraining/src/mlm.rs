@@ -3,6 +3,7 @@
 //! ```text
 //! crucible train mlm --data brown.txt                       # text of your own, of any size
 //! crucible train mlm --data brown.txt --set masking.unit=span
+//! crucible train mlm --data brown.txt --set model.attention=window --set model.attention.window=32
 //! crucible train mlm --preset smoke                         # the names of emoji
 //! ```
 
@@ -63,12 +64,12 @@ impl Recipe for Mlm {
     const PRESETS: &'static [Preset] = &presets::PRESETS;
     type Config = MlmConfig;
 
-    fn preset(preset: &str, _: &toml::Table) -> MlmConfig {
-        presets::config(preset)
+    fn preset(preset: &str, choices: &toml::Table) -> MlmConfig {
+        presets::config(preset, choices)
     }
 
     fn train(config: &MlmConfig, run: &Run) -> Result<Outcome, Error> {
-        config.model.check()?;
+        config.model.check(config.tokenizer.max_length)?;
         let data = config.open("", run)?;
         data.samples(Split::Test).map_err(Error::data)?;
         run.record_data(&data.digest)?;

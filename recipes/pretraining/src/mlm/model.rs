@@ -7,7 +7,7 @@ use crucible_objectives::language::at_positions;
 use crucible_shared::TextTower;
 use crucible_training::{ClassificationOutput, Error, steps};
 use crucible_transformer::{
-    Activation, EncoderConfig, LanguageHead, NormPlacement, TextEncoderConfig,
+    Activation, AttentionPattern, EncoderConfig, LanguageHead, NormPlacement, TextEncoderConfig,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub struct TextTowerConfig {
     pub activation: Activation,
     /// Normalise before (pre) or after (post) each sub-layer; BERT has post.
     pub norm: NormPlacement,
+    /// Which tokens each token sees: all (full), or for long sequences its neighbours (window, Longformer), sums over
+    /// the sequence (linear, Linformer), or those of like direction (lsh, Reformer).
+    pub attention: AttentionPattern,
 }
 
 impl TextTowerConfig {
@@ -40,11 +43,13 @@ impl TextTowerConfig {
             .with_dropout(self.dropout)
             .with_activation(self.activation)
             .with_norm(self.norm)
+            .with_attention(self.attention)
     }
 
-    /// Whether the sizes fit together.
-    pub fn check(&self) -> Result<(), Error> {
+    /// Whether the sizes fit together, and sequences of up to `max_length` tokens.
+    pub fn check(&self, max_length: usize) -> Result<(), Error> {
         let sizes = self.stack().check();
+        let sizes = sizes.and_then(|()| self.attention.check_length(max_length));
         sizes.map_err(|error| Error::Usage(error.to_string()))
     }
 

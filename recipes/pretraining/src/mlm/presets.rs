@@ -2,8 +2,10 @@
 
 use crucible_datasets::{LoaderConfig, TokenizerConfig, Vocabulary};
 use crucible_objectives::masking::TokenMasking;
+use crucible_training::config::choice;
 use crucible_training::{Preset, TrainingConfig};
-use crucible_transformer::{Activation, NormPlacement};
+use crucible_transformer::{Activation, AttentionPattern, NormPlacement};
+use toml::{Table, Value};
 
 use super::{MlmConfig, TextTowerConfig};
 
@@ -21,7 +23,24 @@ pub const PRESETS: [Preset; 3] = [
     ),
 ];
 
-pub fn config(preset: &str) -> MlmConfig {
+pub fn config(preset: &str, choices: &Table) -> MlmConfig {
+    let mut config = sized(preset);
+    config.model.attention = attention(choices, config.tokenizer.max_length);
+    config
+}
+
+/// The pattern that was chosen, for sequences of the length that was chosen.
+fn attention(choices: &Table, max_length: usize) -> AttentionPattern {
+    let within = |key| choices.get(key).and_then(Value::as_table);
+    let length =
+        within("tokenizer").and_then(|tokenizer| tokenizer.get("max_length")?.as_integer());
+    let length = length.and_then(|length| length.try_into().ok());
+    let name = within("model").and_then(|model| choice(model, "attention", "pattern"));
+    name.and_then(|name| AttentionPattern::named(name, length.unwrap_or(max_length)))
+        .unwrap_or_default()
+}
+
+fn sized(preset: &str) -> MlmConfig {
     let quick = quick();
     match preset {
         "smoke" => MlmConfig {
@@ -96,10 +115,42 @@ fn quick() -> MlmConfig {
             dropout: 0.0,
             activation: Activation::Gelu,
             norm: NormPlacement::Pre,
+            attention: AttentionPattern::Full,
         },
         training: TrainingConfig {
             beta_2: 0.98,
             ..TrainingConfig::new(3000, 1e-3)
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crucible_transformer::WindowAttentionConfig;
+
+    fn chosen(preset: &str, choices: &str) -> AttentionPattern {
+        let config = config(preset, &choices.parse().unwrap());
+        config.model.attention
+    }
+
+    #[test]
+    fn the_attention_that_is_chosen_fits_the_sequences() {
+        assert_eq!(chosen("quick", ""), AttentionPattern::Full);
+        let window = WindowAttentionConfig {
+            window: 64,
+            global: 1,
+        };
+        let window = AttentionPattern::Window(window);
+        assert_eq!(chosen("full", "model.attention = \"window\""), window);
+        let longer = "model.attention.pattern = \"linear\"\ntokenizer.max_length = 1024";
+        assert_eq!(chosen("quick", longer).check_length(1024), Ok(()));
+        for pattern in AttentionPattern::NAMES {
+            for preset in PRESETS {
+                let choice = format!("model.attention = \"{pattern}\"");
+                let config = config(preset.name, &choice.parse().unwrap());
+                assert!(config.model.check(config.tokenizer.max_length).is_ok());
+            }
+        }
     }
 }
