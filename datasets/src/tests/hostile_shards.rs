@@ -12,10 +12,12 @@ use super::shards::{numbered, one, pack, sorted};
 use super::{encoded, folder, text, write};
 use crate::{Split, describe, open_captions};
 
+type Files<'a> = &'a [(&'a str, &'a [u8])];
+
 #[test]
 fn sets_of_shards_that_make_no_dataset_are_refused() {
     let archive = &numbered(0..3)[..];
-    let cases: [(&[(&str, &[u8])], &str, &str); 6] = [
+    let cases: [(Files, &str, &str); 6] = [
         (
             &[("train-0.tar", archive), ("more.tar", archive)],
             "",
@@ -76,7 +78,7 @@ fn refusal(archive: &[u8]) -> String {
 fn samples_that_lack_something_are_refused() {
     let png = &encoded(3, 2, ImageFormat::Png)[..];
     let long = vec![b'x'; (1 << 20) + 1];
-    let cases: [(&[(&str, &[u8])], &str, &str); 10] = [
+    let cases: [(Files, &str, &str); 10] = [
         (
             &[("a.png", png)],
             "byte 0: ",

@@ -174,6 +174,12 @@ fn contents_are_not_read_on_opening() {
 fn archives_that_were_put_together_are_read_to_the_end() {
     let (_folder, path) = one(&[numbered(0..3), numbered(3..5)].concat());
     assert_eq!(sorted(&open_captions(text(&path)).unwrap()).len(), 5);
+    // A long name without its member is not that of the next archive's first.
+    let long = "x".repeat(200) + ".png";
+    let name = pack(&[(&long, b"")])[..1024].to_vec();
+    let (_folder, path) = one(&[name, vec![0; 512], numbered(0..2)].concat());
+    let samples = sorted(&open_captions(text(&path)).unwrap());
+    assert_eq!(samples[0].id, "s.tar/0000");
 }
 
 #[test]

@@ -147,6 +147,7 @@ impl Members {
             // Archives may have been put together, with the end marker of one before the next.
             self.closed = block.iter().all(|&byte| byte == 0);
             if self.closed {
+                announced = Announced::default();
                 start = self.at;
                 continue;
             }
