@@ -1,9 +1,4 @@
-//! Rotation: an encoder says which way up an image is. The smallest recipe: copy it to start one of your own.
-//!
-//! ```text
-//! crucible train rotation                   # emoji
-//! crucible train rotation --data my/folder  # a folder per class, whose names are not used
-//! ```
+//! Rotation: an encoder says which way up an image is. The smallest recipe: copy it for your own.
 
 use burn::module::Module;
 use burn::nn::Linear;
@@ -18,7 +13,6 @@ use crucible_vision::VitConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The recipe.
 pub struct Rotation;
 
 /// Everything that can be set.
