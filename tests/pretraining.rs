@@ -62,6 +62,12 @@ fn every_objective_learns() {
     let vlp = test("vlp");
     let parts = ["itc_loss", "itm_loss", "mlm_loss", "mvm_loss"].map(|name| number(&vlp[name]));
     assert!((number(&vlp["loss"]) - parts.iter().sum::<f64>()).abs() < 0.02 * number(&vlp["loss"]));
+    // No bound says more than its pairs can.
+    let bound = number(&contrastive["information_info_nce"]);
+    assert!(
+        bound <= 386f64.ln() && contrastive["information_dv"].is_number(),
+        "{contrastive}"
+    );
     for name in ["itc_accuracy", "itm_accuracy", "mlm_accuracy", "t2i_r5"] {
         assert!((0.0..=1.0).contains(&number(&vlp[name])), "{name}: {vlp}");
     }

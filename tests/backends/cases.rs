@@ -13,6 +13,7 @@ use crucible_transformer::{
 };
 use crucible_vision::{PatchEmbeddingConfig, ResNetConfig, VitConfig};
 
+use super::objectives;
 use super::scene::{Scene, VOCABULARY, Values, visible, weights};
 
 /// A model with its inputs, to be run on any device.
@@ -88,6 +89,12 @@ pub fn cases() -> Vec<Case> {
     add("ResNet in training", |scene| resnet(scene, true));
     add("ResNet in evaluation", |scene| resnet(scene, false));
     add("AdamW, three clipped steps", optimizer);
+    for (name, run) in objectives::CASES {
+        cases.push(Case {
+            name: name.into(),
+            run: Box::new(run),
+        });
+    }
     for strategy in FusionConfig::NAMES {
         cases.push(Case {
             name: format!("fusion, {strategy}"),

@@ -24,7 +24,8 @@ pub fn masked_language(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> 
 
 /// Causal language modelling (GPT, Radford et al. 2018): each position guesses the token after it. PrefixLM (Raffel et
 /// al. 2020, section 3.2.3) is the same with `from` the lengths of the prefixes, which are read and not guessed; its
-/// attention has the mask [`prefix_mask`].
+/// attention has the mask [`prefix_mask`]. Captioning (CoCa, Yu et al. 2022, section 3.2) is the same too, with logits of
+/// a decoder that reads an image.
 ///
 /// # Shapes
 /// - `logits`: `[batch, length, vocabulary]`; `ids`: `[batch, length]`

@@ -134,17 +134,17 @@ fn score(
     outcome.figures.push(figure);
     if !config.probe.is_empty() {
         let images = config.images()?;
-        let mut probe = |name: &str, vision| -> Result<(), Error> {
-            let accuracy = probe::probe(&config.probe, &images, vision, &run.device)?;
-            outcome.metrics.insert(name.into(), accuracy);
+        let mut probe = |prefix: &str, vision| -> Result<(), Error> {
+            let found = probe::probe(&config.probe, &images, vision, &run.device)?;
+            for (name, accuracy) in [("probe", found.linear), ("knn", found.neighbours)] {
+                let name = format!("{name}{prefix}_accuracy");
+                outcome.metrics.insert(name, accuracy);
+            }
             Ok(())
         };
-        probe("probe_accuracy", &model.encoder.vision)?;
+        probe("", &model.encoder.vision)?;
         run.device.seed(seeds::derive(run.seed, seeds::INIT, 0));
-        probe(
-            "probe_random_accuracy",
-            &config.init(&run.device).encoder.vision,
-        )?;
+        probe("_random", &config.init(&run.device).encoder.vision)?;
     }
     Ok(outcome)
 }

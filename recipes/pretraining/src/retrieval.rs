@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use burn::tensor::{Tensor, TensorData};
 use crucible_datasets::{CaptionData, CaptionSample, ImageSource, Split};
 use crucible_evaluation::report::{Figure, Png};
 use crucible_evaluation::retrieval::{Vectors, alignment, modality_gap, retrieval, uniformity};
+use crucible_objectives::information;
 use crucible_training::{Cost, Error, Outcome, Prediction};
 
 use crate::embedding::{Embed, Embedder};
@@ -39,6 +41,7 @@ pub fn score<E: Embed>(
     metrics.insert("alignment".into(), aligned);
     metrics.insert("uniformity_images".into(), uniformity(&of_images));
     metrics.insert("uniformity_texts".into(), uniformity(&of_texts));
+    metrics.extend(information(embedder, &of_images, &of_texts, &text_of));
     // One vector alone is spread neither well nor badly.
     metrics.retain(|_, value| value.is_finite());
 
@@ -64,6 +67,40 @@ pub fn score<E: Embed>(
         },
         data_digest: data.digest.clone(),
     })
+}
+
+/// Most pairs that the bounds of mutual information compare; InfoNCE's is at most the logarithm of it.
+const COMPARED: usize = 512;
+
+/// Lower bounds of the mutual information between images and texts, in nats, with the scaled similarity for a critic.
+/// NWJ's critic is shifted to where its bound is the tightest, which makes it that of Donsker and Varadhan.
+fn information<E: Embed>(
+    embedder: &Embedder<'_, E>,
+    of_images: &Vectors,
+    of_texts: &Vectors,
+    text_of: &[usize],
+) -> [(String, f64); 2] {
+    let scale: f32 = embedder.encoder.scale().into_scalar();
+    let pairs = text_of.len().min(COMPARED);
+    let texts: Vec<f32> = text_of[..pairs]
+        .iter()
+        .flat_map(|&text| of_texts.row(text).iter().copied())
+        .collect();
+    let texts = Vectors::new(texts, of_texts.row(0).len());
+    let rows = (0..pairs).flat_map(|image| texts.cosines(of_images.row(image)));
+    let scores: Vec<f32> = rows.map(|cosine| scale * cosine).collect();
+    let scores = Tensor::from_data(TensorData::new(scores, [pairs, pairs]), embedder.device);
+    let read = |bound: Tensor<1>| bound.into_scalar::<f64>();
+    [
+        (
+            "information_info_nce".into(),
+            read(information::info_nce(scores.clone())),
+        ),
+        (
+            "information_dv".into(),
+            read(information::donsker_varadhan(scores)),
+        ),
+    ]
 }
 
 /// How many pictures and texts are shown with their similarities, evenly spread over the split.

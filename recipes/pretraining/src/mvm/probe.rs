@@ -3,6 +3,7 @@
 use burn::tensor::Device;
 use crucible_datasets::{AugmentConfig, ImageData, ImageProcessor, Split, open_images};
 use crucible_evaluation::probe::{Labelled, linear_probe};
+use crucible_evaluation::retrieval::{Vectors, nearest_neighbours};
 use crucible_kernels::among_threads;
 use crucible_training::Error;
 use crucible_vision::Vit;
@@ -10,13 +11,24 @@ use crucible_vision::Vit;
 /// How many images are encoded at a time.
 const AT_A_TIME: usize = 64;
 
-/// Accuracy of a linear probe on the pooled tokens, on the test split of `data`.
+/// Of the neighbours that vote.
+const NEIGHBOURS: usize = 20;
+
+/// Accuracy on the test split of `data`, on the pooled tokens.
+pub struct Accuracy {
+    /// Of a linear probe.
+    pub linear: f64,
+    /// Of the votes of the nearest neighbours.
+    pub neighbours: f64,
+}
+
+/// What the classes of `data` can be told apart by.
 pub fn probe(
     data: &str,
     images: &ImageProcessor,
     vision: &Vit,
     device: &Device,
-) -> Result<f64, Error> {
+) -> Result<Accuracy, Error> {
     let data = open_images(data).map_err(Error::data)?;
     let encode = |split| encode(&data, split, images, vision, device);
     let (train, valid, test) = (
@@ -24,7 +36,21 @@ pub fn probe(
         encode(Split::Valid)?,
         encode(Split::Test)?,
     );
-    Ok(linear_probe(&train, &valid, &test, data.labels.len()))
+    let vectors = |of: &Labelled| {
+        let width = of.features.len() / of.classes.len().max(1);
+        Vectors::new(of.features.clone(), width)
+    };
+    let named = nearest_neighbours(
+        &vectors(&train),
+        &train.classes,
+        NEIGHBOURS,
+        &vectors(&test),
+    );
+    let right = named.iter().zip(&test.classes).filter(|(a, b)| a == b);
+    Ok(Accuracy {
+        neighbours: right.count() as f64 / test.classes.len() as f64,
+        linear: linear_probe(&train, &valid, &test, data.labels.len()),
+    })
 }
 
 fn encode(
