@@ -173,6 +173,21 @@ fn run_report(text: &str, value: f64) -> RunReport {
             curve(Axis::Log),
             Curve::default(),
         ],
+        figures: vec![
+            Figure::Pictures {
+                title: text(),
+                note: text(),
+                columns: vec![text(), text()],
+                rows: vec![vec![Png::new(&[1, 2, 3]), Png::new(&[])], Vec::new()],
+            },
+            Figure::Similarities {
+                title: text(),
+                note: text(),
+                pictures: vec![Png::new(&[1, 2, 3])],
+                texts: vec![text(), text()],
+                values: vec![vec![value, 0.5]],
+            },
+        ],
         samples: vec![sample(vec![1, 2, 3]), sample(Vec::new())],
         config_toml: text(),
     }
@@ -292,8 +307,10 @@ fn a_run_shows_what_it_was_given() {
             count(&tags, "pre"),
             count(&tags, "table")
         ),
-        (1, 1, 2)
+        (4, 1, 4)
     );
+    // Of 0.125 and 0.5 the one is the lightest cell, the other the darkest.
+    assert!(html.contains("--share:0%\">0.125<") && html.contains("--share:100%\">0.5<"));
     assert!(html.contains("src=\"data:image/png;base64,AQID\""));
     assert!(html.contains("right answer: x"));
     assert_eq!(
