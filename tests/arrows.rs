@@ -18,7 +18,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     // What recipes of several stages have in common; no recipe itself.
     (
         "shared",
-        &["datasets", "kernels", "training", "transformer", "vision"],
+        &[
+            "datasets",
+            "fusion",
+            "kernels",
+            "training",
+            "transformer",
+            "vision",
+        ],
     ),
 ];
 

@@ -14,12 +14,14 @@ pub fn rotations(images: Tensor<4>) -> (Tensor<4>, Tensor<1, Int>) {
     (Tensor::cat(turned, 0), quarters)
 }
 
-#[test]
-fn a_quarter_turns_columns_into_rows() {
-    let image = Tensor::<1>::from_floats([1.0, 2.0, 3.0, 4.0], &burn::tensor::Device::flex());
-    let (turned, quarters) = rotations(image.reshape([1, 1, 2, 2]));
-    let pixels: Vec<f32> = turned.into_data().iter().collect();
-    assert_eq!(pixels[4..12], [2.0, 4.0, 1.0, 3.0, 4.0, 3.0, 2.0, 1.0]);
-    let turns: Vec<i64> = quarters.into_data().iter().collect();
-    assert_eq!(turns, [0, 1, 2, 3]);
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_quarter_turns_columns_into_rows() {
+        let image = crate::testing::values([1, 1, 2, 2], 1);
+        let (turned, quarters) = super::rotations(image);
+        let pixels: Vec<f32> = turned.into_data().iter().collect();
+        assert_eq!(pixels[4..8], [1, 3, 0, 2].map(|place| pixels[place]));
+        quarters.into_data().assert_eq(&[0, 1, 2, 3].into(), false);
+    }
 }

@@ -1,8 +1,6 @@
 //! Rotation: an encoder says which way up an image is. The smallest recipe: copy it for your own.
 
-use burn::module::Module;
-use burn::nn::Linear;
-use burn::tensor::Device;
+use burn::{module::Module, nn::Linear, tensor::Device};
 use crucible_datasets::{AugmentConfig, ImageBatch, ImageConfig, LoaderConfig, open_images};
 use crucible_objectives::rotation::rotations;
 use crucible_shared::{ImageTower, data_name, image_collate, learn_and_measure, measure};
@@ -57,13 +55,15 @@ impl Recipe for Rotation {
     const ABOUT: &'static str = "says which way up an image is (RotNet)";
     const PRESETS: &'static [Preset] = &[
         Preset::new("smoke", "a tiny model, to see that all works"),
-        Preset::new("quick", "4 layers of width 128 on emoji"),
+        Preset::new("quick", "4 layers of width 128, on emoji"),
+        Preset::new("full", "12 layers of width 384, for data of your own"),
     ];
     type Config = Config;
 
     fn preset(preset: &str, _: &toml::Table) -> Config {
         let (d_model, layers, steps) = match preset {
             "smoke" => (32, 1, 60),
+            "full" => (384, 12, 100_000),
             _ => (128, 4, 600),
         };
         Config {

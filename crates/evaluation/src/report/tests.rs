@@ -310,7 +310,7 @@ fn a_run_shows_what_it_was_given() {
         (4, 1, 4)
     );
     // Of 0.125 and 0.5 the one is the lightest cell, the other the darkest.
-    assert!(html.contains("--share:0%\">0.125<") && html.contains("--share:100%\">0.5<"));
+    assert!(html.contains("--share:0%\">0.1250<") && html.contains("--share:100%\">0.5000<"));
     assert!(html.contains("src=\"data:image/png;base64,AQID\""));
     assert!(html.contains("right answer: x"));
     assert_eq!(
