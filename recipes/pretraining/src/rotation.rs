@@ -1,4 +1,4 @@
-//! Rotation: an encoder says which way up an image is. The smallest recipe: copy it for your own.
+//! Rotation: an encoder says which way up an image is.
 
 use burn::{module::Module, nn::Linear, tensor::Device};
 use crucible_datasets::{AugmentConfig, ImageBatch, ImageConfig, LoaderConfig, open_images};

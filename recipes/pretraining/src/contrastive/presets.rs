@@ -84,7 +84,7 @@ fn small(d_model: usize, layers: usize) -> ContrastiveConfig {
         },
         training: TrainingConfig {
             weight_decay: 0.1,
-            ..TrainingConfig::new(600, 1e-3)
+            ..TrainingConfig::new(300, 1e-3)
         },
     }
 }

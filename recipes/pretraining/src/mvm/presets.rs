@@ -102,7 +102,7 @@ fn quick() -> MvmConfig {
         probe: "easy-vqa-objects".into(),
         training: TrainingConfig {
             beta_2: 0.95,
-            ..TrainingConfig::new(2000, 1e-3)
+            ..TrainingConfig::new(800, 1e-3)
         },
     }
 }
