@@ -11,18 +11,25 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// What is trained: a name and what makes it that.
-const TRAININGS: [(&str, &[&str]); 5] = [
+const TRAININGS: [(&str, &[&str]); 9] = [
     ("late", &["vqa"]),
     ("early", &["vqa", "--set", "fusion=early"]),
     ("mid", &["vqa", "--set", "fusion=mid"]),
     ("vit", &["classification"]),
     ("resnet", &["classification", "--set", "backbone=resnet"]),
+    ("chunks", &["contrastive", "--set", "chunk=2"]),
+    ("words", &["mlm"]),
+    ("patches", &["mvm"]),
+    ("tasks", &["vlp", "--set", "tasks.itm.share=0.5"]),
 ];
-/// All that could make a resumed run differ: dropout, augmentation, accumulation, an average of the weights.
-const SETTINGS: [&str; 8] = [
+/// All that could make a resumed run differ, beside dropout, hidden words and drawn negatives: augmentation,
+/// accumulation, an average of the weights.
+const AUGMENTS: [&str; 3] = [
     "augment.flip=true",
     "augment.crop_padding=2",
     "augment.colour=0.2",
+];
+const SETTINGS: [&str; 5] = [
     "training.accumulate=2",
     "training.ema_decay=0.95",
     "training.keep_best=1",
@@ -36,35 +43,47 @@ const LOADERS: [[&str; 2]; 4] = [["0", "1"], ["1", "3"], ["2", "1"], ["4", "2"]]
 fn args(training: &[&str], out: &str, loader: [&str; 2]) -> Vec<String> {
     let mut args = match training[0] {
         "vqa" => small_training("train", STEPS, &["--set", "model.dropout=0.1"]),
-        _ => {
-            let steps = format!("training.steps={STEPS}");
+        recipe => {
+            let sets: &[&str] = match recipe {
+                "classification" => &["--data=images", "--set=image.size=16"],
+                "mlm" => &[
+                    "--data=words.txt",
+                    "--set=passage=60",
+                    "--set=model.dropout=0.1",
+                ],
+                "mvm" => &["--data=captions", "--set=image.size=16"],
+                "contrastive" => &[
+                    "--data=captions",
+                    "--set=image.size=16",
+                    "--set=model.dropout=0.1",
+                    "--set=zero_shot.data=",
+                ],
+                _ => &[
+                    "--data=captions",
+                    "--set=image.size=16",
+                    "--set=model.dropout=0.1",
+                    "--set=words=",
+                ],
+            };
+            let steps = format!("--set=training.steps={STEPS}");
             let fixed = [
                 "train",
-                "classification",
-                "--preset",
-                "smoke",
-                "--data",
-                "images",
-            ];
-            let sets = [
-                "--set",
-                "image.size=16",
-                "--set",
-                "loader.batch_size=4",
-                "--set",
+                recipe,
+                "--preset=smoke",
+                "--set=loader.batch_size=4",
                 &steps,
             ];
-            [&fixed[..], &sets]
-                .concat()
-                .into_iter()
-                .map(String::from)
-                .collect()
+            let args = fixed.iter().chain(sets);
+            args.map(|arg| arg.to_string()).collect()
         }
     };
     if training == TRAININGS[3].1 {
         args.extend(["--set", "backbone.dropout=0.1"].map(String::from));
     }
     args.extend(training[1..].iter().map(|arg| arg.to_string()));
+    if training[0] != "mlm" {
+        args.extend(AUGMENTS.map(|set| format!("--set={set}")));
+    }
     let loader = [
         format!("loader.workers={}", loader[0]),
         format!("loader.prefetch={}", loader[1]),
@@ -80,16 +99,22 @@ fn args(training: &[&str], out: &str, loader: [&str; 2]) -> Vec<String> {
 
 fn data(folder: &Path) {
     small_vqa(&folder.join("data"));
+    let words: Vec<String> = (0..900).map(|i| format!("word{}", i * i % 37)).collect();
+    fs::write(folder.join("words.txt"), words.join(" ")).unwrap();
     for split in ["train", "valid", "test"] {
+        let mut captions = String::new();
         for (name, colour) in COLOURS {
             for index in 0..4 {
                 let shade = colour.map(|channel: u8| channel.saturating_add(index * 9));
-                picture(
-                    &folder.join(format!("images/{split}/{name}/{index}.png")),
-                    shade,
+                let file = format!("{split}/{name}/{index}.png");
+                picture(&folder.join("images").join(&file), shade);
+                picture(&folder.join("captions").join(&file), shade);
+                captions += &format!(
+                    "{{\"image\": \"{file}\", \"caption\": \"shade {index} of {name}\"}}\n"
                 );
             }
         }
+        fs::write(folder.join(format!("captions/{split}.jsonl")), captions).unwrap();
     }
 }
 
