@@ -18,8 +18,10 @@ use crucible_vision::{MaskedAutoencoderConfig, Visible, VitConfig};
 
 use super::scene::{Scene, VOCABULARY, Values, visible};
 
-/// By name.
-pub const CASES: [(&str, fn(&mut Scene) -> Values); 22] = [
+/// Its name, and what it computes.
+type Case = (&'static str, fn(&mut Scene) -> Values);
+
+pub const CASES: [Case; 22] = [
     ("InfoNCE", |scene| {
         let [image, text] = pairs(scene);
         let fits = fits(scene);
