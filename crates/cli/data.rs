@@ -43,10 +43,11 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
         false => output::print(&text(&description))?,
     }
     if description.problem_count > 0 {
-        return Err(Error::Usage(format!(
-            "{name} has {} problems",
-            count(description.problem_count)
-        )));
+        let problems = match description.problem_count {
+            1 => "1 problem".into(),
+            several => format!("{} problems", count(several)),
+        };
+        return Err(Error::Usage(format!("{name} has {problems}")));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -15,10 +15,12 @@ pub const PRESETS: [Preset; 3] = [
         time: "seconds",
         score: "above chance",
     },
-    Preset::new(
-        "quick",
-        "0.8 M parameters, 3,399 images of easy-VQA and what they show in words",
-    ),
+    Preset {
+        name: "quick",
+        about: "0.8 M parameters, 3,399 images of easy-VQA and what they show in words",
+        time: "5 minutes on 2 CPU cores, beside other work",
+        score: "98% of 888 images find their words among 24, 97% of pairs are told from others",
+    },
     Preset::new(
         "full",
         "25 M parameters at 224 pixels, for data of your own",
