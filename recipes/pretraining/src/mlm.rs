@@ -32,7 +32,7 @@ pub struct Mlm;
 pub struct MlmConfig {
     /// Text: a `.txt` file, a folder of them, or a dataset whose captions or questions are read.
     pub data: String,
-    /// Bytes of a passage, whole words: four to five for each of `tokenizer.max_length` tokens fill a sequence.
+    /// Bytes of a passage, whole words: about four for each of `tokenizer.max_length` tokens fill a sequence.
     pub passage: usize,
     /// How text becomes token ids; passages of more tokens are cut.
     pub tokenizer: TokenizerConfig,

@@ -1,7 +1,7 @@
 //! The tokenizer of a run, which is saved with it.
 
 use crucible_datasets::{Tokenizer, TokenizerConfig};
-use crucible_training::{Error, Run};
+use crucible_training::{Error, Run, tell};
 
 const FILE: &str = "tokenizer.json";
 
@@ -17,11 +17,20 @@ pub fn tokenizer(
     texts: impl IntoIterator<Item = impl AsRef<str>>,
 ) -> Result<Tokenizer, Error> {
     let theirs = run.init.as_ref().map(|init| init.run.join(FILE));
-    let tokenizer = match theirs.filter(|file| config.file.is_empty() && file.exists()) {
+    let theirs = theirs.filter(|file| config.file.is_empty() && file.exists());
+    let taken = theirs.is_some();
+    let tokenizer = match theirs {
         Some(file) => Tokenizer::from_file(&file, config.max_length),
         None => Tokenizer::new(config, texts),
     };
     let tokenizer = tokenizer.map_err(Error::data)?;
+    if let Some(init) = run.init.as_ref().filter(|_| taken) {
+        tell!(
+            "tokenizer of {}: {} tokens, whatever `tokenizer` says here but for max_length",
+            init.run.display(),
+            tokenizer.vocabulary_size()
+        );
+    }
     let json = tokenizer.to_json().map_err(Error::data)?;
     let file = run.dir.file(FILE);
     if std::fs::read(&file).is_ok_and(|saved| saved != json.as_bytes()) {

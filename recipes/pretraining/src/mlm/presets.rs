@@ -98,7 +98,7 @@ fn sized(preset: &str) -> MlmConfig {
 fn quick() -> MlmConfig {
     MlmConfig {
         data: "emoji".into(),
-        passage: 600,
+        passage: 530,
         tokenizer: TokenizerConfig {
             vocabulary: Vocabulary::WordPiece,
             vocabulary_size: 8000,
