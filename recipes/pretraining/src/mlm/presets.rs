@@ -44,6 +44,7 @@ fn sized(preset: &str) -> MlmConfig {
     let quick = quick();
     match preset {
         "smoke" => MlmConfig {
+            passage: 130,
             tokenizer: TokenizerConfig {
                 vocabulary_size: 500,
                 max_length: 32,
