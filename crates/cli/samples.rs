@@ -1,6 +1,6 @@
 //! Test items with their pictures, for the report of a run.
 
-use crucible_datasets::{DataError, ImageSource, Kind, kind, open_captions, open_images, open_vqa};
+use crucible_datasets::{DataError, ImageSource, Kind, kind, open_pictures, open_vqa};
 use crucible_evaluation::accuracy::Prediction;
 use crucible_evaluation::report::SampleCard;
 use image::imageops::thumbnail;
@@ -70,21 +70,12 @@ fn items(
                 }
             }
         }
-        Kind::Images => {
-            let test = open_images(data)?.test;
+        Kind::Images | Kind::Captions => {
+            let test = open_pictures(data)?.test;
             for index in 0..test.len() {
-                let sample = test.get(index).map_err(DataError::Dataset)?;
-                if wanted(&sample.id) {
-                    items.insert(sample.id, (sample.image, String::new()));
-                }
-            }
-        }
-        Kind::Captions => {
-            let test = open_captions(data)?.test;
-            for index in 0..test.len() {
-                let sample = test.get(index).map_err(DataError::Dataset)?;
-                if wanted(&sample.id) {
-                    items.insert(sample.id, (sample.image, String::new()));
+                let picture = test.get(index).map_err(DataError::Dataset)?;
+                if wanted(&picture.id) {
+                    items.insert(picture.id, (picture.image, String::new()));
                 }
             }
         }

@@ -24,7 +24,7 @@ pub struct DualEncoderConfig {
 }
 
 /// The largest scale, as in CLIP: beyond it training becomes unstable.
-const LARGEST_SCALE: f64 = 100.0;
+pub const LARGEST_SCALE: f64 = 100.0;
 
 /// Two towers that never meet: an image and a text are each one vector, and belong together when these point the same
 /// way (CLIP, Radford et al. 2021).

@@ -21,7 +21,7 @@ mod encoder;
 mod modalities;
 mod strategy;
 
-pub use dual_encoder::{DualEncoder, DualEncoderConfig};
+pub use dual_encoder::{DualEncoder, DualEncoderConfig, LARGEST_SCALE};
 pub use early::{Joint, JointConfig};
 pub use encoder::{FusionEncoder, FusionEncoderConfig, FusionInput};
 pub use late::{

@@ -5,7 +5,7 @@ use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, ExecutionError, Int, Tensor};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use crucible_datasets::{CaptionBatch, Tokens};
-use crucible_fusion::{FusionEncoder, FusionEncoderConfig, Modalities};
+use crucible_fusion::{FusionEncoder, FusionEncoderConfig, LARGEST_SCALE, Modalities};
 use crucible_objectives::contrastive::Contrastive;
 use crucible_objectives::language::{at_positions, masked_language};
 use crucible_objectives::matching::{hard_negatives, matching};
@@ -19,8 +19,8 @@ use super::tasks::{Task, TasksConfig, Weighting};
 use crate::embedding::Embed;
 use crate::hidden::Hidden;
 
-/// The largest scale of similarities, and that at the start, as in CLIP.
-const SCALES: [f64; 2] = [100.0, 1.0 / 0.07];
+/// The scale of similarities at the start, as in CLIP.
+const SCALE: f64 = 1.0 / 0.07;
 
 /// One model for all tasks.
 #[derive(Module, Debug)]
@@ -94,7 +94,7 @@ impl VlpModel {
             pairing: Pairing {
                 image: projection(),
                 text: projection(),
-                log_scale: constant(SCALES[1].ln(), 1),
+                log_scale: constant(SCALE.ln(), 1),
             },
             matcher: linear(d_model, 2, device),
             language: LanguageHead::new(d_model, vocabulary, activation, epsilon, device),
@@ -278,7 +278,7 @@ impl Embed for VlpModel {
 
     fn scale(&self) -> Tensor<1> {
         let log = self.pairing.log_scale.val();
-        log.clamp_max(SCALES[0].ln()).exp()
+        log.clamp_max(LARGEST_SCALE.ln()).exp()
     }
 }
 
