@@ -171,36 +171,6 @@ pub fn uniformity(vectors: &Vectors) -> f64 {
     (sum / pairs as f64).ln()
 }
 
-/// Class of each vector by the vote of its `k` nearest among `known`, each weighted by `exp(cosine / 0.07)` (Wu et al.
-/// 2018, section 3.4).
-///
-/// # Panics
-///
-/// When there is not one class for each known vector.
-pub fn nearest_neighbours(
-    known: &Vectors,
-    classes: &[usize],
-    k: usize,
-    asked: &Vectors,
-) -> Vec<usize> {
-    const TEMPERATURE: f64 = 0.07;
-    assert_eq!(known.len(), classes.len(), "a class for each vector");
-    let class = |query: &[f32]| {
-        let mut found: Vec<(f32, usize)> =
-            known.cosines(query).zip(classes.iter().copied()).collect();
-        found.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut votes: BTreeMap<usize, f64> = BTreeMap::new();
-        for (cosine, class) in found.into_iter().take(k) {
-            *votes.entry(class).or_default() += (f64::from(cosine) / TEMPERATURE).exp();
-        }
-        let best = votes
-            .into_iter()
-            .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
-        best.map_or(0, |(class, _)| class)
-    };
-    asked.rows().map(class).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,13 +216,6 @@ mod tests {
         // Of six pairs four lie at a squared distance of 2, two of 4.
         let expected = ((4.0 * (-4f64).exp() + 2.0 * (-8f64).exp()) / 6.0).ln();
         assert!((uniformity(&cross) - expected).abs() < 1e-5);
-    }
-
-    #[test]
-    fn neighbours_vote() {
-        let known = vectors([[1.0, 0.0], [1.0, 0.2], [0.0, 1.0]]);
-        let asked = vectors([[1.0, 0.1], [0.1, 1.0]]);
-        assert_eq!(nearest_neighbours(&known, &[4, 4, 7], 2, &asked), [4, 7]);
     }
 
     #[test]

@@ -15,7 +15,9 @@ use crucible_datasets::{
 };
 use crucible_objectives::masking::PatchMasking;
 use crucible_shared::{data_name, learn, measure};
-use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, seeds};
+use crucible_training::{
+    Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, seeds, tell,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -134,7 +136,10 @@ fn score(
     outcome.figures.push(figure);
     if !config.probe.is_empty() {
         let images = config.images()?;
-        let mut probe = |prefix: &str, vision| -> Result<(), Error> {
+        let mut probe = |encoder: &str, prefix: &str, vision| -> Result<(), Error> {
+            if !run.quiet {
+                tell!("probe  {encoder} encoder, images of {}", config.probe);
+            }
             let found = probe::probe(&config.probe, &images, vision, &run.device)?;
             for (name, accuracy) in [("probe", found.linear), ("knn", found.neighbours)] {
                 let name = format!("{name}{prefix}_accuracy");
@@ -142,9 +147,13 @@ fn score(
             }
             Ok(())
         };
-        probe("", &model.encoder.vision)?;
+        probe("trained", "", &model.encoder.vision)?;
         run.device.seed(seeds::derive(run.seed, seeds::INIT, 0));
-        probe("_random", &config.init(&run.device).encoder.vision)?;
+        probe(
+            "random",
+            "_random",
+            &config.init(&run.device).encoder.vision,
+        )?;
     }
     Ok(outcome)
 }

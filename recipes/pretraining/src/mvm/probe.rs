@@ -2,8 +2,7 @@
 
 use burn::tensor::Device;
 use crucible_datasets::{AugmentConfig, ImageData, ImageProcessor, Split, open_images};
-use crucible_evaluation::probe::{Labelled, linear_probe};
-use crucible_evaluation::retrieval::{Vectors, nearest_neighbours};
+use crucible_evaluation::probe::{Labelled, linear_probe, nearest_neighbours};
 use crucible_kernels::among_threads;
 use crucible_training::Error;
 use crucible_vision::Vit;
@@ -36,19 +35,8 @@ pub fn probe(
         encode(Split::Valid)?,
         encode(Split::Test)?,
     );
-    let vectors = |of: &Labelled| {
-        let width = of.features.len() / of.classes.len().max(1);
-        Vectors::new(of.features.clone(), width)
-    };
-    let named = nearest_neighbours(
-        &vectors(&train),
-        &train.classes,
-        NEIGHBOURS,
-        &vectors(&test),
-    );
-    let right = named.iter().zip(&test.classes).filter(|(a, b)| a == b);
     Ok(Accuracy {
-        neighbours: right.count() as f64 / test.classes.len() as f64,
+        neighbours: nearest_neighbours(&train, NEIGHBOURS, &test),
         linear: linear_probe(&train, &valid, &test, data.labels.len()),
     })
 }
@@ -62,7 +50,7 @@ fn encode(
 ) -> Result<Labelled, Error> {
     let samples = data.samples(split).map_err(Error::data)?;
     let numbers: Vec<usize> = (0..samples.len()).collect();
-    let mut labelled = Labelled::default();
+    let (mut features, mut classes) = (Vec::new(), Vec::new());
     for numbers in numbers.chunks(AT_A_TIME) {
         let mut pixels = Vec::new();
         for &number in numbers {
@@ -70,11 +58,11 @@ fn encode(
             let plain = AugmentConfig::default();
             let appended = images.append(&sample.image, &plain, None, &mut pixels);
             appended.map_err(Error::data)?;
-            labelled.classes.push(sample.label);
+            classes.push(sample.label);
         }
         let (pixels, vision) = (images.upload(pixels, device), vision.clone());
         let pooled = among_threads(device, move || vision.forward(pixels).pooled);
-        labelled.features.extend(pooled.into_data().iter::<f32>());
+        features.extend(pooled.into_data().iter::<f32>());
     }
-    Ok(labelled)
+    Ok(Labelled::new(features, classes, device))
 }
