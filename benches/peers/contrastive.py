@@ -108,8 +108,12 @@ class Recipe(twin.Twin):
 
     def loss(self, batch):
         image = F.normalize(self.images([picture for picture, _, _ in batch], True), dim=-1)
-        text = F.normalize(self.texts([self.random.choice(captions) for _, captions, _ in batch]), dim=-1)
+        texts = [self.random.choice(captions) for _, captions, _ in batch]
+        text = F.normalize(self.texts(texts), dim=-1)
         logits = self.parameters["log_scale"].clamp(max=math.log(100)).exp() * image @ text.T
+        # What another image is called too is no negative of it.
+        fits = torch.tensor([[text in captions for text in texts] for _, captions, _ in batch])
+        logits = logits.masked_fill(fits & ~torch.eye(len(batch), dtype=torch.bool), -torch.inf)
         target = torch.arange(len(batch))
         return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 

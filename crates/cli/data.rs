@@ -20,6 +20,7 @@ A folder of your own is recognised by what is in it:
   *.tar         WebDataset shards: 1.jpg and 1.txt, or 1.json with \"caption\", in a row;
                 a range of them is also a path: 'train-{0000..0012}.tar'
   cat/, dog/    images by class, or train/ and test/ of those
+  *.png, *.jpg  images by themselves, or train/ and test/ of those
   *.bin, *-ubyte.gz, train.txt    CIFAR-10, (Fashion-)MNIST, plain text
 
 Exit code 2 when a problem was found.")]

@@ -70,7 +70,7 @@ fn items(
                 }
             }
         }
-        Kind::Images | Kind::Captions => {
+        Kind::Images | Kind::Captions | Kind::Pictures => {
             let test = open_pictures(data)?.test;
             for index in 0..test.len() {
                 let picture = test.get(index).map_err(DataError::Dataset)?;

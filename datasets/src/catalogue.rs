@@ -5,9 +5,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::formats::{
-    Format, Kind, Scan, captions, cifar, detect, idx, image_folder, shards, text, vqa,
+    Format, Kind, Scan, captions, cifar, detect, idx, image_files, image_folder, shards, text, vqa,
 };
-use crate::{CaptionData, DataError, ImageData, TextData, VqaData, easy_vqa, emoji};
+use crate::{CaptionData, Data, DataError, ImageData, Picture, TextData, VqaData, easy_vqa, emoji};
 
 /// A dataset that comes with Crucible.
 #[derive(Clone, Debug, Serialize)]
@@ -175,6 +175,14 @@ pub(crate) fn scan_captions(name: &str) -> Result<Scan<CaptionData>, DataError> 
         Found::Path(Format::CaptionJsonl) => captions::scan(name, Path::new(name)),
         Found::Path(Format::Shards) => shards::scan(name, Path::new(name)),
         found => Err(wrong_kind(name, found.kind(), Kind::Captions)),
+    }
+}
+
+/// Reads images by themselves, problems included.
+pub(crate) fn scan_pictures(name: &str) -> Result<Scan<Data<Picture>>, DataError> {
+    match find(name)? {
+        Found::Path(Format::ImageFiles) => image_files::scan(name, Path::new(name)),
+        found => Err(wrong_kind(name, found.kind(), Kind::Pictures)),
     }
 }
 

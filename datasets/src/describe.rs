@@ -11,7 +11,7 @@ use self::contents::{Contents, hash_of_pixels, words};
 use crate::catalogue::{self, Found};
 use crate::formats::{Kind, Problems, Scan};
 use crate::{
-    CaptionSample, Data, DataError, ImageSource, LabelledImage, Split, VqaSample, parallel,
+    CaptionSample, Data, DataError, ImageSource, LabelledImage, Picture, Split, VqaSample, parallel,
 };
 
 pub use self::contents::{Duplicates, Lengths, Share};
@@ -74,6 +74,11 @@ pub fn describe(name_or_path: &str) -> Result<Description, DataError> {
         Kind::Captions => report(
             catalogue::scan_captions(name_or_path)?,
             Kind::Captions,
+            licence,
+        ),
+        Kind::Pictures => report(
+            catalogue::scan_pictures(name_or_path)?,
+            Kind::Pictures,
             licence,
         ),
         Kind::Text => report(catalogue::scan_text(name_or_path)?, Kind::Text, licence),
@@ -245,6 +250,18 @@ impl Show for CaptionSample {
     }
     fn texts(&self) -> Vec<&str> {
         self.captions.iter().map(String::as_str).collect()
+    }
+    fn image(&self) -> Option<&ImageSource> {
+        Some(&self.image)
+    }
+}
+
+impl Show for Picture {
+    fn lines(&self, _: &[String]) -> Vec<String> {
+        vec![self.id.clone()]
+    }
+    fn texts(&self) -> Vec<&str> {
+        Vec::new()
     }
     fn image(&self) -> Option<&ImageSource> {
         Some(&self.image)

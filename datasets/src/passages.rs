@@ -47,7 +47,7 @@ pub fn open_passages(name_or_path: &str, bytes: usize) -> Result<TextData, DataE
             texts(&data, questions)
         }
         Kind::Text => files(name_or_path, bytes as u64),
-        Kind::Images => catalogue::open_text(name_or_path),
+        Kind::Images | Kind::Pictures => catalogue::open_text(name_or_path),
     }
 }
 

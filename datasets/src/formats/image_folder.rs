@@ -6,13 +6,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::{Problems, Scan, entries};
+use super::{Problems, Scan, entries, image_files};
 use crate::paths::Root;
 use crate::split::{Parts, fraction, hex};
-use crate::{Data, DataError, ImageData, ImageSource, LabelledImage, Place, Split};
-
-/// The endings of pictures that are read.
-pub(crate) const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
+use crate::{Data, DataError, ImageData, LabelledImage, Picture, Place, Split};
 
 /// Reads a folder. Files that are not named as PNG or JPEG are left alone.
 pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<ImageData>, DataError> {
@@ -41,34 +38,12 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<ImageData>, DataError
                 ));
                 continue;
             };
-            for (file, _) in entries(&class_folder)? {
-                let extension = Path::new(&file).extension().unwrap_or_default();
-                if !EXTENSIONS
-                    .iter()
-                    .any(|known| extension.eq_ignore_ascii_case(known))
-                {
-                    continue;
-                }
-                let relative = Path::new(folder)
-                    .join(&class)
-                    .join(&file)
-                    .display()
-                    .to_string();
-                let image = ImageSource::Listed {
-                    root: root.clone(),
-                    relative: relative.clone(),
-                    named_by: None,
-                };
-                if let Some(length) = problems.keep(image.length()) {
-                    digest.update(&relative);
-                    digest.update(length.to_le_bytes());
-                    samples.push(LabelledImage {
-                        id: relative,
-                        image,
-                        label,
-                    });
-                }
-            }
+            let folder = Path::new(folder).join(&class);
+            let pictures = image_files::list(&root, path, folder, &mut problems, &mut digest)?;
+            let labelled = pictures
+                .into_iter()
+                .map(|Picture { id, image }| LabelledImage { id, image, label });
+            samples.extend(labelled);
             if samples.len() == before {
                 problems.push(DataError::format(
                     Place::file(&class_folder),
@@ -94,7 +69,7 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<ImageData>, DataError
     })
 }
 
-fn subfolders(folder: &Path) -> Result<Vec<String>, DataError> {
+pub(crate) fn subfolders(folder: &Path) -> Result<Vec<String>, DataError> {
     Ok(entries(folder)?
         .into_iter()
         .filter(|(_, path)| path.is_dir())

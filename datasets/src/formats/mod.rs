@@ -3,6 +3,7 @@
 pub(crate) mod captions;
 pub(crate) mod cifar;
 pub(crate) mod idx;
+pub(crate) mod image_files;
 pub(crate) mod image_folder;
 pub(crate) mod lines;
 pub(crate) mod shards;
@@ -26,6 +27,8 @@ pub enum Kind {
     Images,
     /// Images with captions.
     Captions,
+    /// Images by themselves.
+    Pictures,
     /// Text.
     Text,
 }
@@ -37,6 +40,7 @@ impl Kind {
             Kind::Vqa => "images with questions and answers",
             Kind::Images => "images with classes",
             Kind::Captions => "images with captions",
+            Kind::Pictures => "images by themselves",
             Kind::Text => "text",
         }
     }
@@ -54,6 +58,8 @@ pub enum Format {
     Shards,
     /// A folder a class.
     ImageFolder,
+    /// A folder of images.
+    ImageFiles,
     /// CIFAR-10's binary batches.
     Cifar10,
     /// MNIST's IDX files.
@@ -69,6 +75,7 @@ impl Format {
             Format::VqaJsonl => Kind::Vqa,
             Format::CaptionJsonl | Format::Shards => Kind::Captions,
             Format::ImageFolder | Format::Cifar10 | Format::Idx => Kind::Images,
+            Format::ImageFiles => Kind::Pictures,
             Format::Text => Kind::Text,
         }
     }
@@ -242,8 +249,18 @@ pub(crate) fn detect(path: &Path) -> Result<Format, DataError> {
     if shards::has_shards(path)? {
         return Ok(Format::Shards);
     }
-    if found.iter().any(|(_, path)| path.is_dir()) {
+    // Of a folder with splits, the one for training tells.
+    let train = path.join(Split::Train.name());
+    let train = if train.is_dir() {
+        entries(&train)?
+    } else {
+        found.clone()
+    };
+    if train.iter().any(|(_, path)| path.is_dir()) {
         return Ok(Format::ImageFolder);
+    }
+    if train.iter().any(|(_, path)| image_files::is_image(path)) && !has("train.txt") {
+        return Ok(Format::ImageFiles);
     }
     if found.iter().any(|(_, path)| has_extension(path, "txt")) {
         return Ok(Format::Text);
@@ -256,6 +273,6 @@ fn unknown(path: &Path) -> DataError {
         Place::file(path),
         "no format that is known",
         "expected a .jsonl file (or a folder with train.jsonl) of image, question and answer or of image and caption, \
-         .tar files of images with captions, a folder of images by class, CIFAR-10 binary batches, IDX files, or a .txt file (or a folder with train.txt)",
+         .tar files of images with captions, a folder of images or of images by class, CIFAR-10 binary batches, IDX files, or a .txt file (or a folder with train.txt)",
     )
 }

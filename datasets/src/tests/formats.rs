@@ -11,8 +11,8 @@ use proptest::prelude::*;
 
 use super::{encoded, folder, text, write};
 use crate::{
-    DataError, Kind, Samples, Split, describe, fraction, open_captions, open_images, open_text,
-    open_vqa,
+    DataError, Kind, Samples, Split, describe, fraction, open_captions, open_images, open_pictures,
+    open_text, open_vqa,
 };
 
 fn all<S: Clone>(samples: &Samples<S>) -> Vec<S> {
@@ -99,6 +99,57 @@ fn a_single_file_is_split_by_hash_and_images_stay_whole() {
     manifest += "{\"image\": \"0.png\", \"question\": \"more?\", \"answer\": \"a\"}\n";
     std::fs::write(&file, &manifest).unwrap();
     assert_ne!(open_vqa(text(&file)).unwrap().digest, data.digest);
+}
+
+#[test]
+fn images_by_themselves_are_pictures_and_no_classes() {
+    let png = encoded(3, 2, ImageFormat::Png);
+    let flat = folder(&[
+        ("b.PNG", &png),
+        ("a.jpeg", &encoded(3, 2, ImageFormat::Jpeg)),
+        ("notes.txt", b"no picture"),
+    ]);
+    let ids = |data: &crate::Data<crate::Picture>, split| -> Vec<String> {
+        let pictures = all(data.split(split)).into_iter();
+        pictures.map(|picture| picture.id).collect()
+    };
+    let data = open_pictures(text(flat.path())).unwrap();
+    let mut found = Split::ALL.map(|split| ids(&data, split)).concat();
+    found.sort();
+    assert_eq!(found, ["a.jpeg", "b.PNG"]);
+    let error = open_images(text(flat.path())).err().unwrap();
+    assert!(
+        matches!(
+            error,
+            DataError::WrongKind {
+                found: "images by themselves",
+                ..
+            }
+        ),
+        "{error}"
+    );
+
+    let split = folder(&[
+        ("train/1.png", &png),
+        ("train/2.png", &png),
+        ("test/1.png", &png),
+    ]);
+    let data = open_pictures(text(split.path())).unwrap();
+    assert_eq!(ids(&data, Split::Test), ["test/1.png"]);
+    assert!(ids(&data, Split::Train).len() + ids(&data, Split::Valid).len() == 2);
+
+    write(split.path().join("train/3.png"), &png[..png.len() - 9]);
+    let description = describe(text(split.path())).unwrap();
+    assert_eq!(
+        (description.kind, description.problem_count),
+        (Kind::Pictures, 1)
+    );
+    assert!(
+        description.problems[0].contains("3.png"),
+        "{:?}",
+        description.problems
+    );
+    assert_eq!(description.duplicates[0].images.found, 1);
 }
 
 proptest! {

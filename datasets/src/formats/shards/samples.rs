@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::members::{BLOCK, Member, Members};
 use crate::DataError;
-use crate::formats::image_folder::EXTENSIONS;
+use crate::formats::image_files::EXTENSIONS;
 
 /// Pictures that cannot be read, and are told of instead of a missing picture.
 const OTHER_PICTURES: [&str; 2] = ["webp", "gif"];
