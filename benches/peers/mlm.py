@@ -34,7 +34,7 @@ import twin
 
 # How often hidden tokens are drawn at the end.
 DRAWS = 4
-# How many bytes beyond the end of a passage white space is looked for.
+# At most how many bytes beyond the end of a passage white space is looked for, and never further than half a passage.
 REACH = 1024
 
 
@@ -42,17 +42,19 @@ def passages(text, size):
     """Train, valid and test: passages of about `size` bytes, whole words each. Of ten in a row the last but one
     validates and the last tests."""
 
+    far = min(max(size // 2, 1), REACH)
+
     def start(at):
         """The first place from `at` on where a word may start; in text without white space, a character."""
         if at == 0 or at >= len(text):
             return min(at, len(text))
-        reach = min(len(text), at + REACH)
+        reach = min(len(text), at + far)
         for place in range(at, reach + 1):
             if text[place - 1] in b" \t\n\r\f":
                 return place
-        if reach < at + REACH:
+        if reach < at + far:
             return len(text)
-        return next((i for i in range(at, reach + 1) if i == len(text) or text[i] & 0xC0 != 0x80), at)
+        return next((i for i in range(at, len(text)) if text[i] & 0xC0 != 0x80), len(text))
 
     splits = [[], [], []]
     for number in range(-(-len(text) // size)):

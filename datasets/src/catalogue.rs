@@ -5,9 +5,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::formats::{
-    Format, Kind, Scan, captions, cifar, detect, idx, image_files, image_folder, shards, text, vqa,
+    Format, Kind, Scan, captions, cifar, detect, idx, image_files, image_folder, shards, vqa,
 };
-use crate::{CaptionData, Data, DataError, ImageData, Picture, TextData, VqaData, easy_vqa, emoji};
+use crate::{CaptionData, Data, DataError, ImageData, Picture, VqaData, easy_vqa, emoji};
 
 /// A dataset that comes with Crucible.
 #[derive(Clone, Debug, Serialize)]
@@ -117,8 +117,10 @@ pub fn kind(name_or_path: &str) -> Result<Kind, DataError> {
     find(name_or_path).map(|found| found.kind())
 }
 
-fn wrong_kind(name: &str, found: Kind, wanted: Kind) -> DataError {
-    let suitable = ENTRIES.iter().filter(|entry| entry.kind == wanted);
+pub(crate) fn wrong_kind(name: &str, found: Kind, wanted: Kind) -> DataError {
+    // Any images are pictures.
+    let fits = |kind| kind == wanted || (wanted == Kind::Pictures && kind != Kind::Text);
+    let suitable = ENTRIES.iter().filter(|entry| fits(entry.kind));
     let suitable: Vec<&str> = suitable.map(|entry| entry.name).collect();
     DataError::WrongKind {
         name: name.into(),
@@ -134,8 +136,8 @@ fn wrong_kind(name: &str, found: Kind, wanted: Kind) -> DataError {
     }
 }
 
-/// What is embedded has no problems.
-fn sound<T>(data: T) -> Scan<T> {
+/// What is embedded, or opened already, has no problems that are known.
+pub(crate) fn sound<T>(data: T) -> Scan<T> {
     Scan {
         data,
         problems: Default::default(),
@@ -186,14 +188,6 @@ pub(crate) fn scan_pictures(name: &str) -> Result<Scan<Data<Picture>>, DataError
     }
 }
 
-/// Reads text, problems included.
-pub(crate) fn scan_text(name: &str) -> Result<Scan<TextData>, DataError> {
-    match find(name)? {
-        Found::Path(Format::Text) => text::scan(name, Path::new(name)),
-        found => Err(wrong_kind(name, found.kind(), Kind::Text)),
-    }
-}
-
 /// Opens images with questions and answers: a name of the catalogue, a `.jsonl` file, or a folder with `train.jsonl`.
 ///
 /// # Errors
@@ -220,13 +214,4 @@ pub fn open_images(name_or_path: &str) -> Result<ImageData, DataError> {
 /// As [`open_vqa`].
 pub fn open_captions(name_or_path: &str) -> Result<CaptionData, DataError> {
     scan_captions(name_or_path)?.sound(name_or_path)
-}
-
-/// Opens plain text: a `.txt` file, or a folder with `train.txt`.
-///
-/// # Errors
-///
-/// As [`open_vqa`].
-pub fn open_text(name_or_path: &str) -> Result<TextData, DataError> {
-    scan_text(name_or_path)?.sound(name_or_path)
 }

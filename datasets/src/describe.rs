@@ -8,10 +8,11 @@ use std::path::Path;
 use serde::Serialize;
 
 use self::contents::{Contents, hash_of_pixels, words};
-use crate::catalogue::{self, Found};
+use crate::catalogue::{self, Found, sound};
 use crate::formats::{Kind, Problems, Scan};
 use crate::{
-    CaptionSample, Data, DataError, ImageSource, LabelledImage, Picture, Split, VqaSample, parallel,
+    CaptionSample, Data, DataError, ImageSource, LabelledImage, Picture, Split, VqaSample,
+    open_passages, parallel,
 };
 
 pub use self::contents::{Duplicates, Lengths, Share};
@@ -81,7 +82,11 @@ pub fn describe(name_or_path: &str) -> Result<Description, DataError> {
             Kind::Pictures,
             licence,
         ),
-        Kind::Text => report(catalogue::scan_text(name_or_path)?, Kind::Text, licence),
+        Kind::Text => report(
+            sound(open_passages(name_or_path, PASSAGE)?),
+            Kind::Text,
+            licence,
+        ),
     }
 }
 
@@ -105,6 +110,8 @@ fn licence(path: &Path) -> String {
     .map_or("not stated".into(), |name| format!("see {name}"))
 }
 
+/// Bytes of the passages that text is looked through by; recipes have lengths of their own.
+const PASSAGE: usize = 512;
 /// How many lines of samples a description shows.
 const SHOWN: usize = 5;
 /// How many samples are looked through at once.
@@ -142,8 +149,9 @@ fn report<S: Show + Sync>(
         vocabulary,
         shown,
     } = pass;
-    if let Err(problem) = data.samples(Split::Train) {
-        problems.push(problem);
+    // Every training validates and tests.
+    for split in Split::ALL {
+        problems.keep(data.samples(split));
     }
     Ok(Description {
         name: data.name,
@@ -270,7 +278,7 @@ impl Show for Picture {
 
 impl Show for String {
     fn lines(&self, _: &[String]) -> Vec<String> {
-        vec![self.clone()]
+        vec![self.split_whitespace().collect::<Vec<_>>().join(" ")]
     }
     fn texts(&self) -> Vec<&str> {
         vec![self]

@@ -40,7 +40,7 @@ pub use batch::{
     Blank, CaptionBatch, CaptionCollate, CaptionHost, Collate, Drawn, ImageBatch, ImageCollate,
     ImageHost, Tokens, TokensHost, VqaBatch, VqaCollate, VqaHost, indices,
 };
-pub use catalogue::{Entry, entries, kind, open_captions, open_images, open_text, open_vqa};
+pub use catalogue::{Entry, entries, kind, open_captions, open_images, open_vqa};
 pub use describe::{Description, Duplicates, Lengths, Share, SplitCounts, describe};
 pub use easy_vqa::HELD_OUT;
 pub use error::{DataError, Place};

@@ -12,7 +12,8 @@ use crate::paths::open_regular;
 use crate::split::hex;
 use crate::{Data, DataError, Place, Samples, Split, TextData, catalogue};
 
-/// How far beyond the end of a passage white space is looked for; text without any is cut between characters.
+/// At most how far beyond the end of a passage white space is looked for, and never further than half a passage; text
+/// without any is cut between characters.
 const REACH: u64 = 1024;
 /// Bytes at either end of a file that its digest sees.
 const SEEN: u64 = 1 << 16;
@@ -47,7 +48,7 @@ pub fn open_passages(name_or_path: &str, bytes: usize) -> Result<TextData, DataE
             texts(&data, questions)
         }
         Kind::Text => files(name_or_path, bytes as u64),
-        Kind::Images | Kind::Pictures => catalogue::open_text(name_or_path),
+        found => Err(catalogue::wrong_kind(name_or_path, found, Kind::Text)),
     }
 }
 
@@ -153,17 +154,25 @@ impl Passages {
         }
     }
 
+    fn reach(&self) -> u64 {
+        (self.bytes / 2).clamp(1, REACH)
+    }
+
     /// The passage of a number: from the first word that starts in its bytes to the first that starts after them.
     fn passage(&self, number: u64) -> Result<String, DataError> {
         let start = number * self.bytes;
         let end = self.size.min(start + self.bytes);
         // What stands before the start says whether a word goes on there.
         let from = start.saturating_sub(1);
-        let bytes = self.read(from, self.size.min(end + REACH))?;
-        let first = boundary(&bytes, (start - from) as usize, from == 0 && start == 0);
+        let bytes = self.read(from, self.size.min(end + self.reach()))?;
+        let reach = self.reach() as usize;
+        let first = match start {
+            0 => 0,
+            _ => boundary(&bytes, (start - from) as usize, reach),
+        };
         let last = match end == self.size {
             true => bytes.len(),
-            false => boundary(&bytes, (end - from) as usize, false),
+            false => boundary(&bytes, (end - from) as usize, reach),
         };
         let bytes = &bytes[first.min(last)..last];
         let text = std::str::from_utf8(bytes).map_err(|error| {
@@ -180,18 +189,15 @@ impl Passages {
 
 /// The first place from `at` on where a word may start: after white space, or between two characters where there is
 /// none in reach. `bytes` end where the reach does, or the file.
-fn boundary(bytes: &[u8], at: usize, is_start: bool) -> usize {
-    if is_start {
-        return at;
-    }
-    let reach = bytes.len().min(at + REACH as usize);
-    let after_space = (at..=reach).find(|&at| at > 0 && bytes[at - 1].is_ascii_whitespace());
+fn boundary(bytes: &[u8], at: usize, reach: usize) -> usize {
+    let end = bytes.len().min(at + reach);
+    let after_space = (at..=end).find(|&at| at > 0 && bytes[at - 1].is_ascii_whitespace());
     let between = |at: &usize| bytes.get(*at).is_none_or(|byte| byte & 0xC0 != 0x80);
     match after_space {
         Some(place) => place,
         // The last word of the file.
-        None if bytes.len() < at + REACH as usize => bytes.len(),
-        None => (at..=reach).find(between).unwrap_or(at),
+        None if bytes.len() < at + reach => bytes.len(),
+        None => (at..bytes.len()).find(between).unwrap_or(at),
     }
 }
 
@@ -227,7 +233,7 @@ mod tests {
     proptest! {
         /// The passages of a text, put together, are the text; none but the longest words are torn.
         #[test]
-        fn passages_are_the_text(words in prop::collection::vec("[a-zäß猫]{1,9}", 0..80), bytes in 1u64..60) {
+        fn passages_are_the_text(words in prop::collection::vec("[a-zäß猫]{1,9}", 0..200), bytes in 60u64..200) {
             let text = words.join(" ");
             let (_folder, passages) = passages(&text, bytes);
             let parts: Vec<String> = (0..passages.len()).map(|i| passages.get(i).unwrap()).collect();
@@ -236,6 +242,23 @@ mod tests {
                 prop_assert!(part.split_whitespace().all(|word| words.iter().any(|known| known == word)));
             }
         }
+    }
+
+    /// Of lines without a space each passage has its part, however long they are.
+    #[test]
+    fn no_passage_takes_what_is_another_s() {
+        let text = format!("{}\n", "猫".repeat(280)).repeat(20);
+        let (_folder, passages) = passages(&text, 130);
+        let parts: Vec<String> = (0..passages.len())
+            .map(|i| passages.get(i).unwrap())
+            .collect();
+        assert_eq!(parts.concat(), text);
+        let last = parts.len() - 1;
+        assert!(
+            parts[..last]
+                .iter()
+                .all(|part| (65..=195).contains(&part.len()))
+        );
     }
 
     #[test]

@@ -29,9 +29,11 @@ pub fn open_pictures(name_or_path: &str) -> Result<Data<Picture>, DataError> {
         Kind::Captions => pictures(catalogue::open_captions(name_or_path)?, |sample| {
             (sample.id, sample.image)
         }),
-        Kind::Pictures => catalogue::scan_pictures(name_or_path)?.sound(name_or_path)?,
         // Of text, it says what is missing.
-        Kind::Images | Kind::Text => pictures(catalogue::open_images(name_or_path)?, |sample| {
+        Kind::Pictures | Kind::Text => {
+            catalogue::scan_pictures(name_or_path)?.sound(name_or_path)?
+        }
+        Kind::Images => pictures(catalogue::open_images(name_or_path)?, |sample| {
             (sample.id, sample.image)
         }),
     })

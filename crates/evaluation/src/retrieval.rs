@@ -1,5 +1,6 @@
 //! Images and texts in one space: who finds whom, and how the space lies.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// Vectors of one width, each of length one.
@@ -52,6 +53,13 @@ impl Vectors {
         self.rows().map(|row| dot(row, query))
     }
 
+    /// Which of them is the most similar to `query`; the first of none.
+    pub fn nearest(&self, query: &[f32]) -> usize {
+        let of_all = self.cosines(query).enumerate();
+        let nearest = of_all.max_by(|a, b| a.1.total_cmp(&b.1));
+        nearest.map_or(0, |(index, _)| index)
+    }
+
     fn mean(&self) -> Vec<f64> {
         let mut mean = vec![0.0; self.width];
         for row in self.rows() {
@@ -60,6 +68,11 @@ impl Vectors {
         }
         mean
     }
+}
+
+/// Whether `found` counts as found before `right`: not when it is less similar, and always when either is no number.
+fn before(found: f32, right: f32) -> bool {
+    !matches!(found.partial_cmp(&right), Some(Ordering::Less))
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -87,7 +100,7 @@ pub fn retrieval(images: &Vectors, texts: &Vectors, text_of: &[usize]) -> Retrie
         let right = dot(texts.row(own), image);
         let others = texts.cosines(image).enumerate();
         1 + others
-            .filter(|&(text, found)| text != own && found >= right)
+            .filter(|&(text, found)| text != own && before(found, right))
             .count()
     });
     let text_to_image = texts.rows().enumerate().filter_map(|(text, vector)| {
@@ -97,7 +110,7 @@ pub fn retrieval(images: &Vectors, texts: &Vectors, text_of: &[usize]) -> Retrie
         let others = found.iter().zip(text_of);
         Some(
             1 + others
-                .filter(|&(&found, &of)| of != text && found >= right)
+                .filter(|&(&found, &of)| of != text && before(found, right))
                 .count(),
         )
     });
@@ -202,6 +215,17 @@ mod tests {
         let found = retrieval(&same, &same, &[0, 1, 2, 3]);
         assert_eq!(found.image_to_text, [4; 4]);
         assert_eq!(found.text_to_image, [4; 4]);
+    }
+
+    /// A model that broke has found nothing.
+    #[test]
+    fn what_is_no_number_is_no_hit() {
+        let (broken, whole) = (vectors([[f32::NAN, 1.0]; 3]), vectors([[1.0, 0.0]; 3]));
+        for (images, texts) in [(&broken, &whole), (&whole, &broken)] {
+            let found = retrieval(images, texts, &[0, 1, 2]);
+            assert_eq!(found.image_to_text, [3; 3]);
+            assert_eq!(found.text_to_image, [3; 3]);
+        }
     }
 
     #[test]

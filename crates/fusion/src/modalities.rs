@@ -18,6 +18,18 @@ pub struct Modalities {
 }
 
 impl Modalities {
+    /// Each image with the text of the same number.
+    pub fn paired(image: Encoded, text: Encoded) -> Self {
+        let [pairs, _] = image.pooled.dims();
+        let own = Tensor::<1, Int>::arange(0..pairs as i64, &image.pooled.device());
+        Self {
+            image,
+            text,
+            image_of: own.clone(),
+            text_of: own,
+        }
+    }
+
     /// The pooled vectors of each pair, image first.
     ///
     /// # Shapes

@@ -14,12 +14,17 @@ pub fn at_positions(tokens: Tensor<3>, positions: Tensor<1, Int>) -> Tensor<2> {
     tokens.reshape([batch * length, d]).select(0, positions)
 }
 
-/// Masked language modelling (BERT, Devlin et al. 2019, section 3.1): cross-entropy at the hidden positions.
+/// Masked language modelling (BERT, Devlin et al. 2019, section 3.1): cross-entropy at the hidden positions; 0 where
+/// nothing is hidden.
 ///
 /// # Shapes
 /// - `logits`: `[chosen, vocabulary]`; `targets`: `[chosen]`; output: `[1]`
 pub fn masked_language(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
-    cross_entropy(logits, targets, 0.0)
+    match targets.dims() {
+        // The mean of nothing is no number, the sum is.
+        [0] => logits.sum(),
+        _ => cross_entropy(logits, targets, 0.0),
+    }
 }
 
 /// Causal language modelling (GPT, Radford et al. 2018): each position guesses the token after it. PrefixLM (Raffel et

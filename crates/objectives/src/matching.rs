@@ -41,8 +41,11 @@ pub fn matching(logits: Tensor<2>, pairs: usize) -> Tensor<1> {
     cross_entropy(logits, targets, 0.0)
 }
 
-/// What [`matching`] compares with, `[pairs + negatives]`.
-fn matching_targets(logits: &Tensor<2>, pairs: usize) -> Tensor<1, Int> {
+/// What [`matching`] compares with.
+///
+/// # Shapes
+/// - `logits`: `[pairs + negatives, 2]`; output: `[pairs + negatives]`
+pub fn matching_targets(logits: &Tensor<2>, pairs: usize) -> Tensor<1, Int> {
     let [rows, _] = logits.dims();
     let number = Tensor::<1, Int>::arange(0..rows as i64, &logits.device());
     number.lower_elem(pairs as i64).int()

@@ -266,7 +266,7 @@ pub(crate) fn initialise<M: Module>(
     };
     let mut started = None;
     // What goes on has its weights from a checkpoint; where it once started from may be gone.
-    if let Some(init) = run.init.as_ref().filter(|_| !run.resume || !goes_on(run)) {
+    if let Some(init) = run.init.as_ref().filter(|_| !run.goes_on()) {
         let (taken, line) = init::start_from(model, init)?;
         (model, started) = (taken, Some(line));
     }
@@ -277,10 +277,6 @@ pub(crate) fn initialise<M: Module>(
             Ok((model.freeze_group(group), started))
         }
     }
-}
-
-fn goes_on(run: &Run) -> bool {
-    checkpoint::exists(&run.dir).unwrap_or(false)
 }
 
 /// Burn draws a parameter when it is first used; in which order must not depend on the forward pass.

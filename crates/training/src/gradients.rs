@@ -44,8 +44,11 @@ pub(crate) struct Mean {
 }
 
 impl Mean {
-    /// Adds the mean over `weight` samples.
+    /// Adds the mean over `weight` samples; over none it is none.
     pub fn add<M: Module>(&mut self, model: &M, grads: GradientsParams, weight: f64) {
+        if weight == 0.0 {
+            return;
+        }
         let before = self.weight;
         self.weight += weight;
         self.sum = Some(match self.sum.take() {

@@ -135,7 +135,10 @@ impl ModuleMapper for Placing {
             (true, _) => data,
             (false, true) if here.len() == 2 && here[1] == there[1] => {
                 self.stretched += 1;
-                stretch(&data, here[0], path.contains("vision"))
+                match path.contains("vision") {
+                    true => stretch_grid(&data, &param.val().to_data()),
+                    false => stretch(&data, here[0]),
+                }
             }
             _ => {
                 self.wrong
@@ -152,30 +155,41 @@ impl ModuleMapper for Placing {
     }
 }
 
-/// Positions for another length, by linear interpolation; those of a square grid along both of its sides.
-fn stretch(data: &TensorData, length: usize, of_image: bool) -> TensorData {
+/// Positions for another length, by linear interpolation.
+fn stretch(data: &TensorData, length: usize) -> TensorData {
     let [from, width] = [data.shape()[0], data.shape()[1]];
     let rows: Vec<f32> = data.iter().collect();
     let row = |at: usize| &rows[at * width..][..width];
-    let side = |length: usize| length.isqrt();
-    let square = |length: usize| side(length) * side(length) == length;
-    // A `[CLS]` token stands before the grid of both.
-    let first = usize::from(of_image && !square(from) && square(from - 1));
-    let grid = of_image && square(from - first) && length > first && square(length - first);
     let mut out = Vec::with_capacity(length * width);
-    if !grid {
-        for at in 0..length {
-            let (low, high, share) = between(at, length, from);
-            out.extend(mix(row(low), row(high), share));
-        }
-        return TensorData::new(out, [length, width]);
+    for at in 0..length {
+        let (low, high, share) = between(at, length, from);
+        out.extend(mix(row(low), row(high), share));
     }
-    out.extend_from_slice(&rows[..first * width]);
-    let (old, new) = (side(from - first), side(length - first));
+    TensorData::new(out, [length, width])
+}
+
+/// Positions of a square grid for another one, along both of its sides. A `[CLS]` token may stand before either: where
+/// the old ones have none, that of the `fresh` ones stays.
+fn stretch_grid(data: &TensorData, fresh: &TensorData) -> TensorData {
+    let [from, width] = [data.shape()[0], data.shape()[1]];
+    let length = fresh.shape()[0];
+    // How many tokens stand before a grid of which side.
+    let grid = |length: usize| {
+        let mut firsts = (0..2).map(|first| (first, (length - first).isqrt()));
+        firsts.find(|(first, side)| first + side * side == length)
+    };
+    let (Some((first, old)), Some((new_first, new))) = (grid(from), grid(length)) else {
+        return stretch(data, length);
+    };
+    let rows: Vec<f32> = data.iter().collect();
+    let fresh: Vec<f32> = fresh.iter().collect();
+    let class_token = if first > 0 { &rows } else { &fresh };
+    let mut out = Vec::with_capacity(length * width);
+    out.extend_from_slice(&class_token[..new_first * width]);
     for at in 0..new * new {
         let (top, bottom, down) = between(at / new, new, old);
         let (left, right, along) = between(at % new, new, old);
-        let pixel = |y: usize, x: usize| row(first + y * old + x);
+        let pixel = |y: usize, x: usize| &rows[(first + y * old + x) * width..][..width];
         let upper: Vec<f32> = mix(pixel(top, left), pixel(top, right), along).collect();
         let lower: Vec<f32> = mix(pixel(bottom, left), pixel(bottom, right), along).collect();
         out.extend(mix(&upper, &lower, down));
@@ -206,20 +220,35 @@ mod tests {
 
     #[test]
     fn positions_of_a_text_are_stretched_along_it() {
-        let stretched = stretch(&column(&[0.0, 2.0, 4.0, 6.0]), 2, false);
+        let stretched = stretch(&column(&[0.0, 2.0, 4.0, 6.0]), 2);
         assert_eq!(stretched.try_to_vec::<f32>().unwrap(), [1.0, 5.0]);
-        let stretched = stretch(&column(&[0.0, 4.0]), 4, false);
+        let stretched = stretch(&column(&[0.0, 4.0]), 4);
         assert_eq!(stretched.try_to_vec::<f32>().unwrap(), [0.0, 1.0, 3.0, 4.0]);
     }
 
     /// As torch.nn.functional.interpolate(mode="bilinear") of the grid; `[CLS]` stays in front.
     #[test]
     fn positions_of_an_image_are_stretched_along_both_sides() {
-        let stretched = stretch(&column(&[9.0, 0.0, 4.0, 8.0, 12.0]), 17, true);
+        let old = column(&[9.0, 0.0, 4.0, 8.0, 12.0]);
+        let stretched = stretch_grid(&old, &column(&[5.0; 17]));
         let expected = [
             9.0, 0.0, 1.0, 3.0, 4.0, 2.0, 3.0, 5.0, 6.0, 6.0, 7.0, 9.0, 10.0, 8.0, 9.0, 11.0, 12.0,
         ];
         assert_eq!(stretched.try_to_vec::<f32>().unwrap(), expected);
+    }
+
+    /// A grid stays in its places when a `[CLS]` token comes before it or goes.
+    #[test]
+    fn a_class_token_comes_and_goes() {
+        let plain = column(&[0.0, 4.0, 8.0, 12.0]);
+        let classed = stretch_grid(&plain, &column(&[5.0; 5]));
+        let values = classed.try_to_vec::<f32>().unwrap();
+        assert_eq!(values, [5.0, 0.0, 4.0, 8.0, 12.0]);
+        let back = stretch_grid(&classed, &column(&[7.0; 4]));
+        assert_eq!(back.try_to_vec::<f32>().unwrap(), [0.0, 4.0, 8.0, 12.0]);
+        // Neither a grid nor one with a token before it.
+        let row = stretch_grid(&column(&[0.0, 4.0]), &column(&[0.0; 3]));
+        assert_eq!(row.try_to_vec::<f32>().unwrap(), [0.0, 2.0, 4.0]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ const BESIDE: u64 = 24 << 20;
 
 /// Makes sure that training `model` fits into the memory that [`Run::memory`] allows, and draws its initial
 /// weights. `batches` makes batches of a number of samples: one to train on, and as many as a loader holds ready
-/// beside it. Where the limit is not known, or the system does not tell how much is in use, nothing is rehearsed.
+/// beside it. `at_once` samples of a batch have activations at a time; beyond that it grows by less. Where the limit is not known, or the system does not tell how much is in use, nothing is rehearsed.
 ///
 /// # Errors
 ///
@@ -30,6 +30,7 @@ pub fn rehearse<M>(
     config: &TrainingConfig,
     model: M,
     batch_size: usize,
+    at_once: usize,
     mut batches: impl FnMut(usize) -> Result<Vec<<M as TrainStep>::Input>, Error>,
 ) -> Result<M, Error>
 where
@@ -55,7 +56,8 @@ where
     let others = run.others.len();
     let whole = batch_size.saturating_mul(1 + others);
     for size in (0..).map(|power| 1 << power) {
-        if growth.is_clear() || (size > 1 && size >= whole) {
+        let steady = at_once >= batch_size || growth.before.0 >= at_once;
+        if (growth.is_clear() && steady) || (size > 1 && size >= whole) {
             break;
         }
         room.holds(growth.at(size) + parts.kept())?;
@@ -240,6 +242,7 @@ mod tests {
     fn rehearsed(
         limit: Option<u64>,
         batch_size: usize,
+        at_once: usize,
         bytes: usize,
     ) -> (Result<Normalised, Error>, Vec<usize>) {
         let folder = tempfile::tempdir().unwrap();
@@ -248,14 +251,14 @@ mod tests {
         let mut sizes = Vec::new();
         let model = Normalised::new(&run.device);
         let device = run.training_device(&config(4));
-        let model = rehearse(&run, &config(4), model, batch_size, |size| {
+        let model = rehearse(&run, &config(4), model, batch_size, at_once, |size| {
             sizes.push(size);
             let steps = Steps {
                 device: device.clone(),
                 ..Steps::new(1)
             };
             // Touched, or the system does not count it.
-            let ballast = vec![1.0f32; size * bytes / 4];
+            let ballast = vec![1.0f32; size.min(at_once) * bytes / 4];
             let mut batch = steps.batch(0);
             let ballast = Tensor::<1>::from_data(TensorData::from(ballast.as_slice()), &device);
             batch.points = batch.points + (ballast.sum() * 0.0).unsqueeze::<2>();
@@ -268,11 +271,11 @@ mod tests {
     fn a_rehearsal_grows_to_half_a_batch_and_leaves_no_trace() {
         let _turn = alone();
         let device = Device::flex();
-        let (model, sizes) = rehearsed(Some(u64::MAX), 10, 4);
+        let (model, sizes) = rehearsed(Some(u64::MAX), 10, 10, 4);
         let model = model.unwrap();
         assert_eq!(sizes, [1, 2, 4, 8]);
         assert_eq!(model.seen(), Normalised::new(&device).seen());
-        let (plain, sizes) = rehearsed(None, 10, 4);
+        let (plain, sizes) = rehearsed(None, 10, 10, 4);
         assert!(sizes.is_empty());
         // The weights that `fit` draws, which is where a rehearsed model goes on.
         let folder = tempfile::tempdir().unwrap();
@@ -288,16 +291,28 @@ mod tests {
             return; // another system
         };
         // The weights alone.
-        let (model, sizes) = rehearsed(Some(1), 1, 4);
+        let (model, sizes) = rehearsed(Some(1), 1, 1, 4);
         assert!(matches!(model, Err(Error::Memory { limit: 1, .. })));
         assert!(sizes.is_empty());
         // 64 samples of 64 MiB are more than 1 GiB, which shows by the eighth.
-        let (model, sizes) = rehearsed(Some(held + (1 << 30)), 64, 64 << 20);
+        let (model, sizes) = rehearsed(Some(held + (1 << 30)), 64, 64, 64 << 20);
         let Err(Error::Memory { needed, .. }) = model else {
             panic!("{model:?}");
         };
         assert!(needed > held + (1 << 30), "{} MiB", needed >> 20);
         assert!(sizes.iter().sum::<usize>() <= 15, "{sizes:?}");
+    }
+
+    /// 64 samples, of which two at a time take 200 MiB each, fit into 1 GiB.
+    #[test]
+    fn what_is_held_at_once_is_what_counts() {
+        let _turn = alone();
+        let Some(held) = now() else {
+            return; // another system
+        };
+        let (model, sizes) = rehearsed(Some(held + (1 << 30)), 64, 2, 200 << 20);
+        assert!(model.is_ok(), "{model:?}");
+        assert_eq!(sizes[..3], [1, 2, 4]);
     }
 
     #[test]

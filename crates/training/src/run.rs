@@ -203,6 +203,11 @@ impl Run {
             .collect()
     }
 
+    /// Whether it goes on from a checkpoint of its own, and not from its beginning.
+    pub fn goes_on(&self) -> bool {
+        self.resume && checkpoint::exists(&self.dir).unwrap_or(false)
+    }
+
     /// Writes `run.json`, or, to resume, makes sure that it is the run that was started here. The
     /// directory is this process's until the lock is dropped.
     ///

@@ -85,7 +85,8 @@ impl VitConfig {
     /// The first field that does not fit.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.patch_embedding().check()?;
-        self.encoder.check()
+        self.encoder.check()?;
+        self.encoder.attention.check_length(self.tokens())
     }
 
     /// Length of the token sequence, `[CLS]` included.

@@ -1,6 +1,6 @@
 //! Images by themselves: `folder/1.png`, or `folder/train/1.png` with `valid` and `test` beside `train`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -8,30 +8,34 @@ use sha2::{Digest, Sha256};
 use super::{Problems, Scan, entries};
 use crate::paths::Root;
 use crate::split::{Parts, fraction, hex};
-use crate::{Data, DataError, ImageSource, Picture, Split};
+use crate::{Data, DataError, ImageSource, Picture, Place, Split};
 
 /// The endings of pictures that are read.
 pub(crate) const EXTENSIONS: [&str; 3] = ["png", "jpg", "jpeg"];
 
+/// The endings of pictures that are not.
+const UNREAD: [&str; 9] = [
+    "avif", "bmp", "gif", "heic", "jfif", "svg", "tif", "tiff", "webp",
+];
+
 /// Whether the name is that of a PNG or JPEG.
 pub(crate) fn is_image(file: &Path) -> bool {
+    has_extension(file, &EXTENSIONS)
+}
+
+fn has_extension(file: &Path, extensions: &[&str]) -> bool {
     let extension = file.extension().unwrap_or_default();
-    EXTENSIONS
+    extensions
         .iter()
         .any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// Reads a folder. Files that are not named as PNG or JPEG are left alone.
+/// Reads a folder. Files that are no pictures are left alone.
 pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<Data<Picture>>, DataError> {
     let root = Arc::new(Root::new(path)?);
     let (mut problems, mut digest) = (Problems::default(), Sha256::new());
     let mut read = |folder: &str| list(&root, path, folder, &mut problems, &mut digest);
-    let split_into_folders = path.join(Split::Train.name()).is_dir();
-    let [train, valid, test] = Split::ALL.map(|split| match (split_into_folders, split) {
-        (true, split) if path.join(split.name()).is_dir() => read(split.name()).map(Some),
-        (false, Split::Train) => read("").map(Some),
-        _ => Ok(None),
-    });
+    let [train, valid, test] = split_folders(path).map(|folder| folder.map(&mut read).transpose());
     let parts = Parts {
         train: train?.unwrap_or_default(),
         valid: valid?,
@@ -42,6 +46,30 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<Data<Picture>>, DataE
         data: Data::in_memory(name, splits, Vec::new(), hex(&digest.finalize())),
         problems,
     })
+}
+
+/// An image that lies in the folder itself.
+pub(crate) fn first_image(folder: &Path) -> Result<Option<(String, PathBuf)>, DataError> {
+    let mut found = entries(folder)?.into_iter();
+    Ok(found.find(|(_, path)| is_image(path)))
+}
+
+/// The folders of train, valid and test below `path`; where there is none for training, it is `path` itself, which has the
+/// empty name.
+pub(crate) fn split_folders(path: &Path) -> [Option<&'static str>; 3] {
+    let found = Split::ALL.map(|split| {
+        let names = match split {
+            Split::Train => &["train"][..],
+            Split::Valid => &["valid", "val", "validation"],
+            Split::Test => &["test"],
+        };
+        let mut names = names.iter().copied();
+        names.find(|name| path.join(name).is_dir())
+    });
+    match found[0] {
+        Some(_) => found,
+        None => [Some(""), None, None],
+    }
 }
 
 /// The images that lie in `folder` below `path` itself, in the order of their names, which go into the digest with their
@@ -57,6 +85,13 @@ pub(crate) fn list(
     let mut pictures = Vec::new();
     for (file, at) in entries(&path.join(folder))? {
         if !is_image(&at) {
+            if at.is_file() && has_extension(&at, &UNREAD) {
+                problems.push(DataError::format(
+                    Place::file(&at),
+                    "a picture of a kind that is not read",
+                    "convert it to .png or .jpg, or move it away",
+                ));
+            }
             continue;
         }
         let relative = folder.join(&file).display().to_string();

@@ -9,24 +9,25 @@ use sha2::{Digest, Sha256};
 use super::{Problems, Scan, entries, image_files};
 use crate::paths::Root;
 use crate::split::{Parts, fraction, hex};
-use crate::{Data, DataError, ImageData, LabelledImage, Picture, Place, Split};
+use crate::{Data, DataError, ImageData, LabelledImage, Picture, Place};
 
-/// Reads a folder. Files that are not named as PNG or JPEG are left alone.
+/// Reads a folder. Files that are no pictures are left alone.
 pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<ImageData>, DataError> {
     let root = Arc::new(Root::new(path)?);
     let mut problems = Problems::default();
     let mut digest = Sha256::new();
-    let split_into_folders = path.join(Split::Train.name()).is_dir();
-    let train_folder = if split_into_folders {
-        Split::Train.name()
-    } else {
-        ""
-    };
-
-    let classes: Vec<String> = subfolders(&path.join(train_folder))?;
+    let folders = image_files::split_folders(path);
+    let classes: Vec<String> = subfolders(&path.join(folders[0].unwrap_or_default()))?;
     let index: BTreeMap<&str, usize> = classes.iter().map(String::as_str).zip(0..).collect();
     let mut read = |folder: &str| -> Result<Vec<LabelledImage>, DataError> {
         let mut samples = Vec::new();
+        if let Some((name, loose)) = image_files::first_image(&path.join(folder))? {
+            problems.push(DataError::format(
+                Place::file(&loose),
+                format!("`{name}` lies beside the folders of the classes and in none"),
+                "move such images into the folder of their class, or away",
+            ));
+        }
         for class in subfolders(&path.join(folder))? {
             let class_folder = path.join(folder).join(&class);
             let before = samples.len();
@@ -55,21 +56,20 @@ pub(crate) fn scan(name: &str, path: &Path) -> Result<Scan<ImageData>, DataError
         Ok(samples)
     };
 
-    let train = read(train_folder)?;
-    let mut optional = |split: Split| {
-        (split_into_folders && path.join(split.name()).is_dir())
-            .then(|| read(split.name()))
-            .transpose()
+    let [train, valid, test] = folders.map(|folder| folder.map(&mut read).transpose());
+    let parts = Parts {
+        train: train?.unwrap_or_default(),
+        valid: valid?,
+        test: test?,
     };
-    let (valid, test) = (optional(Split::Valid)?, optional(Split::Test)?);
-    let splits = Parts { train, valid, test }.complete(|sample| fraction(&sample.id));
+    let splits = parts.complete(|sample| fraction(&sample.id));
     Ok(Scan {
         data: Data::in_memory(name, splits, classes, hex(&digest.finalize())),
         problems,
     })
 }
 
-pub(crate) fn subfolders(folder: &Path) -> Result<Vec<String>, DataError> {
+fn subfolders(folder: &Path) -> Result<Vec<String>, DataError> {
     Ok(entries(folder)?
         .into_iter()
         .filter(|(_, path)| path.is_dir())

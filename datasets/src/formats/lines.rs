@@ -144,7 +144,8 @@ pub(crate) fn non_empty(place: &Place, field: &str, text: &str) -> Result<String
 
 /// Which of the JSON formats a file has: that of its first line that tells.
 pub(crate) fn peek(path: &Path) -> Result<Format, DataError> {
-    for (_, line) in open(path)?.flatten() {
+    for line in open(path)? {
+        let (_, line) = line?;
         let Ok(value) = serde_json::from_str::<serde_json::Value>(&line) else {
             continue;
         };

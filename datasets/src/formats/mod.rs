@@ -7,7 +7,6 @@ pub(crate) mod image_files;
 pub(crate) mod image_folder;
 pub(crate) mod lines;
 pub(crate) mod shards;
-pub(crate) mod text;
 pub(crate) mod vqa;
 
 use std::collections::BTreeMap;
@@ -64,7 +63,7 @@ pub enum Format {
     Cifar10,
     /// MNIST's IDX files.
     Idx,
-    /// A sample a line.
+    /// Read a passage at a time.
     Text,
 }
 
@@ -250,17 +249,20 @@ pub(crate) fn detect(path: &Path) -> Result<Format, DataError> {
         return Ok(Format::Shards);
     }
     // Of a folder with splits, the one for training tells.
-    let train = path.join(Split::Train.name());
-    let train = if train.is_dir() {
-        entries(&train)?
-    } else {
-        found.clone()
-    };
-    if train.iter().any(|(_, path)| path.is_dir()) {
-        return Ok(Format::ImageFolder);
+    let train = path.join(image_files::split_folders(path)[0].unwrap_or_default());
+    let folders = entries(&train)?.into_iter().map(|(_, path)| path);
+    let folders: Vec<PathBuf> = folders.filter(|path| path.is_dir()).collect();
+    let has_images = |folder: &Path| image_files::first_image(folder).map(|image| image.is_some());
+    for folder in &folders {
+        if has_images(folder)? {
+            return Ok(Format::ImageFolder);
+        }
     }
-    if train.iter().any(|(_, path)| image_files::is_image(path)) && !has("train.txt") {
+    if has_images(&train)? && !has("train.txt") {
         return Ok(Format::ImageFiles);
+    }
+    if !folders.is_empty() {
+        return Ok(Format::ImageFolder);
     }
     if found.iter().any(|(_, path)| has_extension(path, "txt")) {
         return Ok(Format::Text);

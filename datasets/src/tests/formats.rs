@@ -11,8 +11,8 @@ use proptest::prelude::*;
 
 use super::{encoded, folder, text, write};
 use crate::{
-    DataError, Kind, Samples, Split, describe, fraction, open_captions, open_images, open_pictures,
-    open_text, open_vqa,
+    DataError, Kind, Samples, Split, describe, fraction, open_captions, open_images, open_passages,
+    open_pictures, open_vqa,
 };
 
 fn all<S: Clone>(samples: &Samples<S>) -> Vec<S> {
@@ -138,11 +138,17 @@ fn images_by_themselves_are_pictures_and_no_classes() {
     assert_eq!(ids(&data, Split::Test), ["test/1.png"]);
     assert!(ids(&data, Split::Train).len() + ids(&data, Split::Valid).len() == 2);
 
+    // An empty folder beside them is no class.
+    std::fs::create_dir(flat.path().join("__MACOSX")).unwrap();
+    assert!(open_pictures(text(flat.path())).is_ok());
+
     write(split.path().join("train/3.png"), &png[..png.len() - 9]);
+    // Where nothing falls to validation, that is one too.
+    let problems = 1 + usize::from(data.valid.len() == 0);
     let description = describe(text(split.path())).unwrap();
     assert_eq!(
         (description.kind, description.problem_count),
-        (Kind::Pictures, 1)
+        (Kind::Pictures, problems)
     );
     assert!(
         description.problems[0].contains("3.png"),
@@ -150,6 +156,39 @@ fn images_by_themselves_are_pictures_and_no_classes() {
         description.problems
     );
     assert_eq!(description.duplicates[0].images.found, 1);
+}
+
+#[test]
+fn what_a_folder_of_images_holds_beside_them_is_named() {
+    let png = encoded(4, 4, ImageFormat::Png);
+    let sorted = folder(&[
+        ("train/cat/1.png", &png),
+        ("train/dog/1.png", &png),
+        ("val/cat/2.png", &png),
+        ("validation.md", b"left alone"),
+    ]);
+    let data = open_images(text(sorted.path())).unwrap();
+    assert_eq!(all(&data.valid)[0].id, "val/cat/2.png");
+
+    write(sorted.path().join("train/3.png"), &png);
+    write(sorted.path().join("train/cat/4.GIF"), b"GIF89a");
+    let description = describe(text(sorted.path())).unwrap();
+    let told = |what: &str| {
+        description
+            .problems
+            .iter()
+            .any(|problem| problem.contains(what))
+    };
+    assert!(
+        told("`3.png` lies beside the folders"),
+        "{:?}",
+        description.problems
+    );
+    assert!(
+        told("4.GIF: a picture of a kind"),
+        "{:?}",
+        description.problems
+    );
 }
 
 proptest! {
@@ -212,15 +251,19 @@ fn captions_are_grouped_by_image() {
 }
 
 #[test]
-fn text_is_split_so_that_equal_lines_stay_together() {
-    let lines: Vec<String> = (0..500)
-        .map(|line| format!("line {}", line % 100))
-        .collect();
-    let folder = folder(&[("corpus.txt", lines.join("\n").as_bytes())]);
-    let data = open_text(text(&folder.path().join("corpus.txt"))).unwrap();
-    let sets = Split::ALL.map(|split| all(data.split(split)).into_iter().collect::<BTreeSet<_>>());
-    assert_eq!(data.train.len() + data.valid.len() + data.test.len(), 500);
-    assert_eq!(sets.iter().map(BTreeSet::len).sum::<usize>(), 100);
+fn text_is_described_as_the_passages_that_are_trained_on() {
+    let lines: String = (0..2000).map(|line| format!("line {line}\n")).collect();
+    let folder = folder(&[("corpus.txt", lines.as_bytes())]);
+    let path = folder.path().join("corpus.txt");
+    let data = open_passages(text(&path), 512).unwrap();
+    let description = describe(text(&path)).unwrap();
+    let counts: Vec<usize> = description.splits.iter().map(|split| split.items).collect();
+    assert_eq!(counts, Split::ALL.map(|split| data.split(split).len()));
+    assert!(description.samples[0].starts_with("line 0 line 1 line 2"));
+    let train = all(&data.train).concat();
+    let words: BTreeSet<&str> = train.split_whitespace().collect();
+    assert_eq!(description.words, words.len());
+    assert_eq!(description.problem_count, 0);
 }
 
 #[test]
@@ -478,7 +521,6 @@ fn data_of_another_kind_is_named() {
     );
     assert!(open_images("easy-vqa").is_err());
     assert!(open_vqa("easy-vqa-objects").is_err());
-    assert!(open_text("easy-vqa").is_err());
     assert!(open_captions("easy-vqa").is_err());
 }
 

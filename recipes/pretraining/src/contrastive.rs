@@ -16,7 +16,9 @@ use crucible_datasets::{
     Tokenizer, TokenizerConfig, open_captions,
 };
 use crucible_fusion::{DualEncoder, DualEncoderConfig};
-use crucible_shared::{TowersConfig, data_name, learn, reopen_tokenizer, tokenizer};
+use crucible_shared::{
+    Rehearsal, TowersConfig, data_name, learn_as_rehearsed, reopen_tokenizer, tokenizer,
+};
 use crucible_training::{
     Among, Error, Match, Outcome, Preset, Query, Recipe, Run, TrainingConfig, checkpoint,
 };
@@ -74,6 +76,14 @@ impl ContrastiveConfig {
         }
     }
 
+    /// Pairs whose activations are held at a time.
+    fn at_once(&self) -> usize {
+        match self.chunk {
+            0 => self.loader.batch_size,
+            chunk => chunk.min(self.loader.batch_size),
+        }
+    }
+
     fn init(&self, tokenizer: &Tokenizer, device: &Device) -> ContrastiveModel {
         ContrastiveModel {
             encoder: self.encoder(tokenizer.vocabulary_size()).init(device),
@@ -113,16 +123,26 @@ impl Recipe for Contrastive {
     fn train(config: &ContrastiveConfig, run: &Run) -> Result<Outcome, Error> {
         let sizes = config.encoder(1).check();
         sizes.map_err(|error| Error::Usage(error.to_string()))?;
+        if config.chunk > 0 && config.model.dropout > 0.0 && !run.others.is_empty() {
+            let reason = "chunk embeds each pair twice with the same dropout, which devices that share a generator cannot";
+            return Err(Error::Usage(format!(
+                "{reason}; set model.dropout=0 or use one device"
+            )));
+        }
         let data = config.open("", run)?;
         data.samples(Split::Test).map_err(Error::data)?;
-        config.zero_shot.check()?;
+        config.zero_shot.check(Split::Test)?;
         run.record_data(&data.digest)?;
         let texts = data.training_texts().map_err(Error::data)?;
         let tokenizer = tokenizer(&config.tokenizer, run, texts)?;
         let model = config.init(&tokenizer, &run.training_device(&config.training));
         let collate = config.collate(tokenizer)?;
         let (training, loader) = (&config.training, &config.loader);
-        let fitted = learn(run, training, loader, &collate, &data, model)?;
+        let rehearsal = Rehearsal {
+            collate: collate.clone(),
+            at_once: config.at_once(),
+        };
+        let fitted = learn_as_rehearsed(run, training, loader, &collate, &data, model, rehearsal)?;
         let outcome = score(config, run, &collate, &data, Split::Test, &fitted.model)?;
         Ok(Outcome {
             cost: fitted.cost,

@@ -94,12 +94,16 @@ impl Recipe for Mvm {
     fn train(config: &MvmConfig, run: &Run) -> Result<Outcome, Error> {
         let sizes = config.model.autoencoder(config.image.size).check();
         sizes.map_err(|error| Error::Usage(error.to_string()))?;
-        let patches = config.masking.check();
+        let side = config.image.size / config.model.patch_size;
+        let patches = config.masking.check(side * side);
         patches.map_err(|reason| Error::Usage(format!("masking.{reason}")))?;
         let data = config.open("", run)?;
         data.samples(Split::Test).map_err(Error::data)?;
         if !config.probe.is_empty() {
-            open_images(&config.probe).map_err(Error::data)?;
+            let probed = open_images(&config.probe).map_err(Error::data)?;
+            for split in Split::ALL {
+                probed.samples(split).map_err(Error::data)?;
+            }
         }
         run.record_data(&data.digest)?;
         let model = config.init(&run.training_device(&config.training));

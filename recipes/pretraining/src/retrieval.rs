@@ -43,12 +43,16 @@ pub fn score<E: Embed>(
     metrics.insert("uniformity_texts".into(), uniformity(&of_texts));
     metrics.extend(information(embedder, &of_images, &of_texts, &text_of));
     // One vector alone is spread neither well nor badly.
-    metrics.retain(|_, value| value.is_finite());
+    if samples.len() < 2 {
+        metrics.remove("uniformity_images");
+    }
+    if texts.len() < 2 {
+        metrics.remove("uniformity_texts");
+    }
 
     let scale: f32 = embedder.encoder.scale().into_scalar();
     let predictions = samples.iter().enumerate().map(|(index, sample)| {
-        let cosines: Vec<f32> = of_texts.cosines(of_images.row(index)).collect();
-        let (best, score) = likeliest(&cosines, scale);
+        let (best, score) = likeliest(&of_texts, of_images.row(index), scale);
         Prediction {
             id: sample.id.clone(),
             target: sample.captions[0].clone(),
@@ -82,12 +86,14 @@ fn information<E: Embed>(
 ) -> [(String, f64); 2] {
     let scale: f32 = embedder.encoder.scale().into_scalar();
     let pairs = text_of.len().min(COMPARED);
-    let texts: Vec<f32> = text_of[..pairs]
-        .iter()
-        .flat_map(|&text| of_texts.row(text).iter().copied())
+    // Evenly spread, since what lies together in the data is often of a kind.
+    let compared = (0..pairs).map(|pair| pair * text_of.len() / pairs);
+    let texts: Vec<f32> = compared
+        .clone()
+        .flat_map(|image| of_texts.row(text_of[image]).iter().copied())
         .collect();
     let texts = Vectors::new(texts, of_texts.row(0).len());
-    let rows = (0..pairs).flat_map(|image| texts.cosines(of_images.row(image)));
+    let rows = compared.flat_map(|image| texts.cosines(of_images.row(image)));
     let scores: Vec<f32> = rows.map(|cosine| scale * cosine).collect();
     let scores = Tensor::from_data(TensorData::new(scores, [pairs, pairs]), embedder.device);
     let read = |bound: Tensor<1>| bound.into_scalar::<f64>();
@@ -145,10 +151,10 @@ fn similarities<E: Embed>(
     })
 }
 
-/// The largest entry and its share of the softmax.
-fn likeliest(cosines: &[f32], scale: f32) -> (usize, f64) {
-    let best = (0..cosines.len()).max_by(|&a, &b| cosines[a].total_cmp(&cosines[b]));
-    let best = best.unwrap_or(0);
+/// The most similar vector and its share of the softmax over all.
+fn likeliest(vectors: &Vectors, query: &[f32], scale: f32) -> (usize, f64) {
+    let best = vectors.nearest(query);
+    let cosines: Vec<f32> = vectors.cosines(query).collect();
     let shares = cosines
         .iter()
         .map(|cosine| f64::from(scale * (cosine - cosines[best])).exp());

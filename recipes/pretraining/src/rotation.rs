@@ -35,10 +35,10 @@ struct Model {
 }
 
 impl Model {
-    fn new(config: &VitConfig, device: &Device) -> Self {
-        let head = linear(config.encoder.d_model, 4, device);
-        let encoder = ImageTower::new(config, device);
-        Self { encoder, head }
+    fn new(config: &Config, device: &Device) -> Result<Self, Error> {
+        let head = linear(config.vision.encoder.d_model, 4, device);
+        let encoder = ImageTower::new(&config.vision, &config.image, device)?;
+        Ok(Self { encoder, head })
     }
 
     fn guess(&self, batch: ImageBatch) -> ClassificationOutput {
@@ -78,14 +78,14 @@ impl Recipe for Rotation {
     fn train(config: &Config, run: &Run) -> Result<Outcome, Error> {
         let data = open_images(data_name("", run, &config.data)).map_err(Error::data)?;
         run.record_data(&data.digest)?;
-        let model = Model::new(&config.vision, &run.training_device(&config.training));
+        let model = Model::new(config, &run.training_device(&config.training))?;
         let collate = image_collate(&config.image, &AugmentConfig::default())?;
         learn_and_measure(run, &config.training, &config.loader, collate, &data, model)
     }
 
     fn evaluate(config: &Config, run: &Run, name: &str, split: &str) -> Result<Outcome, Error> {
         let data = open_images(data_name(name, run, &config.data)).map_err(Error::data)?;
-        let model = checkpoint::load_newest(&run.dir, Model::new(&config.vision, &run.device))?;
+        let model = checkpoint::load_newest(&run.dir, Model::new(config, &run.device)?)?;
         let collate = image_collate(&config.image, &AugmentConfig::default())?;
         let split = split.parse().map_err(Error::data)?;
         measure(run, &config.loader, collate, &data, split, &model)

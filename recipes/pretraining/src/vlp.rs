@@ -16,7 +16,9 @@ use crucible_datasets::{
 };
 use crucible_fusion::{FusionConfig, FusionEncoderConfig};
 use crucible_objectives::masking::{PatchMasking, TokenMasking};
-use crucible_shared::{TowersConfig, data_name, learn, measure, reopen_tokenizer, tokenizer};
+use crucible_shared::{
+    Rehearsal, TowersConfig, data_name, learn_as_rehearsed, measure, reopen_tokenizer, tokenizer,
+};
 use crucible_training::{
     Among, Error, Match, Outcome, Preset, Query, Recipe, Run, TrainingConfig, checkpoint, config,
 };
@@ -98,25 +100,25 @@ impl VlpConfig {
         Ok(texts)
     }
 
-    fn collate(&self, tokenizer: Tokenizer) -> Result<Arc<VlpCollate>, Error> {
+    fn collate(&self, tokenizer: Arc<Tokenizer>) -> Result<VlpCollate, Error> {
         let images = Arc::new(ImageProcessor::new(&self.image).map_err(Error::data)?);
-        let tokenizer = Arc::new(tokenizer);
         let captions = CaptionCollate::new(images, self.augment.clone(), tokenizer.clone());
         let words = Hider::new(tokenizer, self.token_masking.clone());
-        Ok(Arc::new(VlpCollate {
+        Ok(VlpCollate {
             captions: captions.map_err(Error::data)?,
             words: words.map_err(Error::data)?,
             patches: self.patch_masking.clone(),
             side: self.image.size / self.model.patch_size,
             tasks: self.tasks.clone(),
-        }))
+            all_tasks: false,
+        })
     }
 
     /// The model of a finished run, and what prepares its inputs.
     fn reopen(&self, run: &Run) -> Result<(VlpModel, Arc<VlpCollate>), Error> {
         let tokenizer = reopen_tokenizer(&self.tokenizer, run)?;
         let model = checkpoint::load_newest(&run.dir, self.init(&tokenizer, &run.device))?;
-        Ok((model, self.collate(tokenizer)?))
+        Ok((model, Arc::new(self.collate(Arc::new(tokenizer))?)))
     }
 }
 
@@ -135,17 +137,29 @@ impl Recipe for Vlp {
     fn train(config: &VlpConfig, run: &Run) -> Result<Outcome, Error> {
         let sizes = config.encoder(1).check();
         sizes.map_err(|error| Error::Usage(error.to_string()))?;
+        if config.d_embedding == 0 {
+            return Err(Error::Usage("d_embedding must be at least 1".into()));
+        }
         config.tasks.check().map_err(Error::data)?;
-        let patches = config.patch_masking.check();
+        let (image, patch) = (config.image.size, config.model.patch_size);
+        let patches = config.patch_masking.check((image / patch).pow(2));
         patches.map_err(|reason| Error::Usage(format!("patch_masking.{reason}")))?;
         let data = config.open("", run)?;
         data.samples(Split::Test).map_err(Error::data)?;
         run.record_data(&data.digest)?;
         let tokenizer = tokenizer(&config.tokenizer, run, config.texts(&data)?)?;
         let model = config.init(&tokenizer, &run.training_device(&config.training));
-        let collate = config.collate(tokenizer)?;
+        let tokenizer = Arc::new(tokenizer);
+        let collate = Arc::new(config.collate(tokenizer.clone())?);
         let (training, loader) = (&config.training, &config.loader);
-        let fitted = learn(run, training, loader, &collate, &data, model)?;
+        let rehearsal = Rehearsal {
+            collate: Arc::new(VlpCollate {
+                all_tasks: true,
+                ..config.collate(tokenizer)?
+            }),
+            at_once: loader.batch_size,
+        };
+        let fitted = learn_as_rehearsed(run, training, loader, &collate, &data, model, rehearsal)?;
         let outcome = score(config, run, collate, &data, Split::Test, &fitted.model)?;
         Ok(Outcome {
             cost: fitted.cost,

@@ -14,6 +14,14 @@ use crucible_training::memory::rehearse;
 use crucible_training::metrics::Means;
 use crucible_training::{Cost, Error, Fitted, Observe, Outcome, Run, TrainingConfig, fit};
 
+/// How a training is rehearsed.
+pub struct Rehearsal<C> {
+    /// Makes the batches that take the most memory.
+    pub collate: Arc<C>,
+    /// Samples of a batch that have activations at a time.
+    pub at_once: usize,
+}
+
 /// Makes sure that the training fits into memory, then trains on the training split and validates on its own.
 ///
 /// # Errors
@@ -33,27 +41,65 @@ where
     <M as TrainStep>::Output: Observe,
     <M as InferenceStep>::Output: Observe,
 {
+    let rehearsal = Rehearsal {
+        collate: collate.clone(),
+        at_once: loader.batch_size,
+    };
+    learn_as_rehearsed(run, config, loader, collate, data, model, rehearsal)
+}
+
+/// As [`learn`], for trainings whose batches take unlike memory or are worked on in parts.
+///
+/// # Errors
+///
+/// As [`learn`].
+pub fn learn_as_rehearsed<M, C>(
+    run: &Run,
+    config: &TrainingConfig,
+    loader: &LoaderConfig,
+    collate: &Arc<C>,
+    data: &Data<C::Sample>,
+    model: M,
+    rehearsal: Rehearsal<C>,
+) -> Result<Fitted<M>, Error>
+where
+    C: Collate,
+    M: LearnerModel + TrainStep<Input = C::Batch> + InferenceStep<Input = C::Batch>,
+    <M as TrainStep>::Output: Observe,
+    <M as InferenceStep>::Output: Observe,
+{
     let samples = |split| data.samples(split).map_err(Error::data);
     let (training, devices) = (samples(Split::Train)?, run.training_devices(config));
-    let batches = |loader: &LoaderConfig, count| {
+    let batches = |loader: &LoaderConfig, collate: &Arc<C>, count| {
         let (training, collate) = (training.clone(), collate.clone());
         TrainLoader::new(training, collate, loader, run.seed, count, &devices).map_err(Error::data)
     };
-    let model = rehearse(run, config, model, loader.batch_size, |batch_size| {
-        let ready = loader
-            .workers
-            .saturating_mul(loader.prefetch.saturating_add(1));
-        let ready = config.batches().min(ready.saturating_add(1));
-        let loader = LoaderConfig {
-            batch_size,
-            ..*loader
-        };
-        batches(&loader, ready)?
-            .iter()
-            .map(|batch| batch.map_err(Error::data))
-            .collect()
-    })?;
-    let train = batches(loader, config.batches())?;
+    let Rehearsal {
+        collate: most,
+        at_once,
+    } = rehearsal;
+    let model = rehearse(
+        run,
+        config,
+        model,
+        loader.batch_size,
+        at_once,
+        |batch_size| {
+            let ready = loader
+                .workers
+                .saturating_mul(loader.prefetch.saturating_add(1));
+            let ready = config.batches().min(ready.saturating_add(1));
+            let loader = LoaderConfig {
+                batch_size,
+                ..*loader
+            };
+            batches(&loader, &most, ready)?
+                .iter()
+                .map(|batch| batch.map_err(Error::data))
+                .collect()
+        },
+    )?;
+    let train = batches(loader, collate, config.batches())?;
     let epoch = train.batches_per_epoch() / config.accumulate as f64;
     let valid = EvalLoader::new(samples(Split::Valid)?, collate.clone(), loader, &run.device);
     let valid = Arc::new(valid.map_err(Error::data)?);

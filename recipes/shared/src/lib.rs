@@ -6,6 +6,8 @@ mod learn;
 mod tokens;
 mod towers;
 
-pub use learn::{data_name, image_collate, learn, learn_and_measure, measure};
+pub use learn::{
+    Rehearsal, data_name, image_collate, learn, learn_and_measure, learn_as_rehearsed, measure,
+};
 pub use tokens::{reopen_tokenizer, tokenizer};
 pub use towers::{ImageTower, Layers, TextTower, TowersConfig};

@@ -16,9 +16,14 @@ pub fn tokenizer(
     run: &Run,
     texts: impl IntoIterator<Item = impl AsRef<str>>,
 ) -> Result<Tokenizer, Error> {
-    let theirs = run.init.as_ref().map(|init| init.run.join(FILE));
-    let theirs = theirs.filter(|file| config.file.is_empty() && file.exists());
-    let taken = theirs.is_some();
+    let started = run.init.as_ref().filter(|_| config.file.is_empty());
+    let theirs = started.map(|init| match run.goes_on() {
+        // What it was started from may be gone.
+        true => run.dir.file(FILE),
+        false => init.run.join(FILE),
+    });
+    let theirs = theirs.filter(|file| file.exists());
+    let taken = theirs.is_some() && !run.goes_on();
     let tokenizer = match theirs {
         Some(file) => Tokenizer::from_file(&file, config.max_length),
         None => Tokenizer::new(config, texts),

@@ -1,6 +1,8 @@
 use burn::module::Module;
 use burn::tensor::Device;
+use crucible_datasets::ImageConfig;
 use crucible_fusion::{ConcatenationConfig, FusionConfig};
+use crucible_training::Error;
 use crucible_transformer::{Activation, EncoderConfig, Pooling, TextEncoder, TextEncoderConfig};
 use crucible_vision::{Vit, VitConfig};
 use schemars::JsonSchema;
@@ -52,11 +54,25 @@ pub struct ImageTower {
 }
 
 impl ImageTower {
-    /// A tower with fresh weights.
-    pub fn new(config: &VitConfig, device: &Device) -> Self {
-        Self {
-            vision: config.init(device),
+    /// A tower with fresh weights for images that are prepared like `images`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] when sizes do not fit together.
+    pub fn new(config: &VitConfig, images: &ImageConfig, device: &Device) -> Result<Self, Error> {
+        config
+            .check()
+            .map_err(|error| Error::Usage(error.to_string()))?;
+        let (wanted, given) = ((config.channels, config.image_size), (3, images.size));
+        if wanted != given {
+            return Err(Error::Usage(format!(
+                "the image tower is for images of {} channels and {} pixels a side, but image.size makes them {} and {}",
+                wanted.0, wanted.1, given.0, given.1
+            )));
         }
+        Ok(Self {
+            vision: config.init(device),
+        })
     }
 }
 

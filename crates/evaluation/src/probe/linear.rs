@@ -33,6 +33,9 @@ pub fn linear_probe(train: &Labelled, valid: &Labelled, test: &Labelled, classes
     best.map_or(f64::NAN, |best| test[best])
 }
 
+/// Logits that are held at a time: more items are looked at one part after the other.
+const LOGITS: usize = 1 << 24;
+
 /// Whitened features and a column of ones, `[items, width + 1]`, and the class of each.
 struct Items {
     features: Tensor<2>,
@@ -56,53 +59,69 @@ struct Lines {
     weights: Tensor<2>,
     /// The penalty of each weight, of constants none.
     penalties: Tensor<2>,
-    /// 1 for the class of each training item, `[items, 1, classes]`.
-    named: Tensor<3>,
+    classes: usize,
+    /// Items that are looked at together.
+    at_once: usize,
 }
 
 impl Lines {
     fn new(train: &Items, classes: usize) -> Self {
-        let ([items, width], device) = (train.features.dims(), train.features.device());
-        let mut penalties = vec![0.0; width * PENALTIES.len() * classes];
-        let mut named = vec![0.0f32; items * classes];
+        let ([_, width], device) = (train.features.dims(), train.features.device());
         let columns = PENALTIES.len() * classes;
+        let mut penalties = vec![0.0; width * columns];
         for row in penalties.chunks_mut(columns.max(1)).take(width - 1) {
             for (penalties, strength) in row.chunks_mut(classes).zip(PENALTIES) {
                 penalties.fill(strength);
             }
         }
-        for (row, &class) in named.chunks_mut(classes.max(1)).zip(&train.classes) {
-            row[class] = 1.0;
-        }
         Self {
             weights: Tensor::zeros([width, columns], &device),
             penalties: Tensor::from_data(TensorData::new(penalties, [width, columns]), &device),
-            named: Tensor::from_data(TensorData::new(named, [items, 1, classes]), &device),
+            classes,
+            at_once: (LOGITS / columns.max(1)).max(1),
         }
     }
 
-    /// `[items, penalties, classes]`
-    fn logits(&self, items: &Items) -> Tensor<3> {
-        let logits = items.features.clone().matmul(self.weights.clone());
-        let count = items.classes.len();
-        logits.reshape([count as i64, PENALTIES.len() as i64, -1])
+    /// Some items at a time: features, logits `[some, penalties, classes]`, and classes.
+    fn parts<'a>(
+        &'a self,
+        items: &'a Items,
+    ) -> impl Iterator<Item = (Tensor<2>, Tensor<3>, &'a [usize])> {
+        let parts = items.classes.chunks(self.at_once).enumerate();
+        parts.map(move |(number, classes)| {
+            let features = items.features.clone();
+            let features = features.narrow(0, number * self.at_once, classes.len());
+            let logits = features.clone().matmul(self.weights.clone());
+            let shape = [classes.len(), PENALTIES.len(), self.classes];
+            (features, logits.reshape(shape), classes)
+        })
     }
 
     /// Of the mean loss and the penalty: `penalty / 2 * |weights|^2`.
     fn gradient(&self, train: &Items) -> Tensor<2> {
-        let off = softmax(self.logits(train), 2) - self.named.clone();
-        let off = off.flatten(1, 2) / train.classes.len() as f64;
+        let share = 1.0 / train.classes.len() as f64;
         let penalty = self.penalties.clone() * self.weights.clone();
-        train.features.clone().transpose().matmul(off) + penalty
+        self.parts(train)
+            .fold(penalty, |sum, (features, logits, classes)| {
+                let mut named = vec![0.0f32; classes.len() * self.classes];
+                for (row, &class) in named.chunks_mut(self.classes).zip(classes) {
+                    row[class] = 1.0;
+                }
+                let named = TensorData::new(named, [classes.len(), 1, self.classes]);
+                let off = softmax(logits, 2) - Tensor::from_data(named, &features.device());
+                sum + features.transpose().matmul(off.flatten(1, 2) * share)
+            })
     }
 
     /// Share of the items that each regression has right.
     fn accuracies(&self, items: &Items) -> Vec<f64> {
-        let named: Vec<u32> = self.logits(items).argmax(2).into_data().iter().collect();
         let mut right = [0usize; PENALTIES.len()];
-        for (named, &class) in named.chunks(PENALTIES.len()).zip(&items.classes) {
-            for (right, &named) in right.iter_mut().zip(named) {
-                *right += usize::from(named as usize == class);
+        for (_, logits, classes) in self.parts(items) {
+            let named: Vec<u32> = logits.argmax(2).into_data().iter().collect();
+            for (named, &class) in named.chunks(PENALTIES.len()).zip(classes) {
+                for (right, &named) in right.iter_mut().zip(named) {
+                    *right += usize::from(named as usize == class);
+                }
             }
         }
         let count = items.classes.len() as f64;
@@ -135,7 +154,7 @@ mod tests {
         assert!((plain - same).abs() < 0.02, "{plain} {same}");
     }
 
-    /// The gradient, by automatic differentiation of the loss as it is written.
+    /// The gradient of items a few at a time, by automatic differentiation of the loss as it is written.
     #[test]
     fn the_gradient_is_that_of_the_loss() {
         let labelled = items(0, 1.0);
@@ -145,6 +164,7 @@ mod tests {
         let weights: Vec<f32> = (0..36).map(|i| (i as f32).sin()).collect();
         lines.weights =
             Tensor::from_data(TensorData::new(weights.clone(), [3, 12]), &Device::flex());
+        lines.at_once = 7;
         let found = lines.gradient(&train);
 
         let here = |tensor: &Tensor<2>| Tensor::<2>::from_data(tensor.to_data(), &device);
@@ -153,7 +173,10 @@ mod tests {
         let logits = here(&train.features)
             .matmul(leaf.clone())
             .reshape([60, 4, 3]);
-        let named = Tensor::<3>::from_data(lines.named.to_data(), &device);
+        let named: Vec<f32> = (0..180)
+            .map(|i| f32::from(u8::from(i % 3 == i / 3 % 3)))
+            .collect();
+        let named = Tensor::<3>::from_data(TensorData::new(named, [60, 1, 3]), &device);
         let loss = (log_softmax(logits, 2) * named).sum() / -60.0;
         let penalty = (here(&lines.penalties) * leaf.clone() * leaf.clone()).sum() / 2.0;
         let gradients = (loss + penalty).backward();

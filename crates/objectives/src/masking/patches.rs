@@ -25,13 +25,16 @@ pub struct PatchMasking {
 }
 
 impl PatchMasking {
-    /// Whether some patches are seen and some guessed.
+    /// Whether of an image of so many patches some are seen and some guessed.
     ///
     /// # Errors
     /// What is wrong, beginning with the field's name.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self, patches: usize) -> Result<(), String> {
         match self.ratio > 0.0 && self.ratio < 1.0 {
-            true => Ok(()),
+            true if patches > 1 => Ok(()),
+            true => Err(format!(
+                "ratio hides some patches and leaves some to be seen, but an image has {patches}; use smaller patches"
+            )),
             false => Err(format!(
                 "ratio is {}; expected more than 0 and less than 1: some patches are seen, some guessed",
                 self.ratio
@@ -39,7 +42,8 @@ impl PatchMasking {
         }
     }
 
-    /// How many of `patches` are hidden: the same number of every image, at least one, and never all.
+    /// How many of `patches` are hidden: the same number of every image, at least one, and of
+    /// two or more never all.
     pub fn count(&self, patches: usize) -> usize {
         let wanted = (self.ratio * patches as f64).round() as usize;
         wanted.clamp(1, patches.saturating_sub(1).max(1))

@@ -14,7 +14,7 @@ pub enum Unit {
     /// Every piece of a word (whole-word masking, Cui et al. 2019).
     Word,
     /// Several words in a row (SpanBERT, Joshi et al. 2020, section 3.1): lengths from a geometric distribution with
-    /// p = 0.2, cut at 10.
+    /// p = 0.2 that ends at 10, 3.8 words in the mean.
     Span,
 }
 
@@ -47,18 +47,6 @@ impl Default for TokenMasking {
     }
 }
 
-impl TokenMasking {
-    /// Every chosen token becomes `[MASK]`.
-    pub fn plain(rate: f64) -> Self {
-        Self {
-            rate,
-            keep: 0.0,
-            replace: 0.0,
-            ..Self::default()
-        }
-    }
-}
-
 /// What a vocabulary says to masking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vocabulary {
@@ -79,12 +67,14 @@ pub struct MaskedTokens {
     pub targets: Vec<u32>,
 }
 
-/// Lengths of spans above this are cut to it, and so is the chance of each to end.
+/// No span has more words, and the chance of each word to be the last.
 const LONGEST_SPAN: usize = 10;
 const SPAN_ENDS: f64 = 0.2;
 
 /// Hides about `rate` of the tokens, at least one where any may be. `words[i]` is the number of the word that token i
-/// is a piece of, rising by one from word to word; tokens without, such as `[CLS]`, are never chosen.
+/// is a piece of, rising by one from word to word; tokens without, such as `[CLS]`, are never chosen. Words are hidden
+/// whole where [`TokenMasking::unit`] says so: one that does not fit into the rate gives way to a shorter one, unless
+/// it is the first.
 pub fn mask_tokens(
     ids: &[u32],
     words: &[Option<u32>],
@@ -105,13 +95,14 @@ pub fn mask_tokens(
             Unit::Token | Unit::Word => 1,
             Unit::Span => span(random),
         };
-        for token in groups.iter().skip(start).take(length).flatten() {
-            if count < wanted && !chosen[*token] {
-                chosen[*token] = true;
-                count += 1;
+        for group in groups.iter().skip(start).take(length) {
+            let fits = count == 0 || count + group.len() <= wanted;
+            if count < wanted && fits && !chosen[group[0]] {
+                group.iter().for_each(|&token| chosen[token] = true);
+                count += group.len();
             }
         }
-        if count == wanted {
+        if count >= wanted {
             break;
         }
     }
@@ -158,11 +149,13 @@ fn order(len: usize, random: &mut impl Rng) -> Vec<usize> {
 }
 
 fn span(random: &mut impl Rng) -> usize {
-    let mut length = 1;
-    while length < LONGEST_SPAN && !random.random_bool(SPAN_ENDS) {
-        length += 1;
+    loop {
+        let ends = |_: &usize| random.random_bool(SPAN_ENDS);
+        // What would be longer is drawn again, so that the lengths keep their proportions.
+        if let Some(length) = (1..=LONGEST_SPAN).find(ends) {
+            return length;
+        }
     }
-    length
 }
 
 #[cfg(test)]
@@ -205,7 +198,19 @@ mod tests {
             let tokens = of.iter().flatten().count();
             let wanted = rate * tokens as f64;
             let least = (wanted as usize).max(usize::from(rate > 0.0)).min(tokens);
-            prop_assert!((least..=least + 1).contains(&masked.positions.len()));
+            // The first word of up to three pieces may be too long; of the last two pieces one may find no room.
+            let (short, long) = if unit == Unit::Token { (0, 1) } else { (2, 3) };
+            let range = least.saturating_sub(short)..=least + long;
+            prop_assert!(range.contains(&masked.positions.len()));
+            prop_assert!(rate == 0.0 || tokens == 0 || !masked.positions.is_empty());
+            if unit != Unit::Token {
+                for word in 0..words as u32 {
+                    let mut pieces = (0..of.len()).filter(|&at| of[at] == Some(word));
+                    let hidden = |at: usize| masked.positions.contains(&at);
+                    let first = hidden(pieces.next().unwrap());
+                    prop_assert!(pieces.all(|at| hidden(at) == first), "word {} is torn", word);
+                }
+            }
             let mut restored = masked.ids.clone();
             for (&position, &target) in masked.positions.iter().zip(&masked.targets) {
                 prop_assert!(of[position].is_some());
@@ -237,25 +242,22 @@ mod tests {
         assert!((share(|seen, target| seen == target) - 0.1).abs() < 0.028);
     }
 
+    /// Of a geometric distribution that ends at 10: (1 - 0.2)^(n - 1) * 0.2, over what all ten add up to.
     #[test]
-    fn whole_words_are_hidden_as_one() {
-        let (ids, of) = text(300);
-        let masking = TokenMasking {
-            unit: Unit::Word,
-            ..TokenMasking::plain(0.3)
-        };
+    fn spans_have_the_lengths_of_spanbert() {
         let mut random = ChaCha8Rng::seed_from_u64(2);
-        let masked = mask_tokens(&ids, &of, &masking, &VOCABULARY, &mut random);
-        let torn = (0..300u32).filter(|word| {
-            let pieces: Vec<usize> = (0..of.len()).filter(|&at| of[at] == Some(*word)).collect();
-            let hidden = pieces
-                .iter()
-                .filter(|at| masked.positions.contains(at))
-                .count();
-            hidden != 0 && hidden != pieces.len()
-        });
-        // The last word may not fit into what is wanted.
-        assert!(torn.count() <= 1);
+        let mut counts = [0.0; LONGEST_SPAN + 1];
+        (0..100_000).for_each(|_| counts[span(&mut random)] += 1e-5);
+        let all = 1.0 - 0.8f64.powi(10);
+        for (length, found) in counts.iter().enumerate().skip(1) {
+            let expected = 0.2 * 0.8f64.powi(length as i32 - 1) / all;
+            assert!((found - expected).abs() < 0.01, "{length}: {found}");
+        }
+        let mean: f64 = (0..)
+            .zip(counts)
+            .map(|(n, share)| f64::from(n) * share)
+            .sum();
+        assert!((mean - 3.797).abs() < 0.04, "{mean}");
     }
 
     #[test]
@@ -264,7 +266,7 @@ mod tests {
         let neighbours = |unit| {
             let masking = TokenMasking {
                 unit,
-                ..TokenMasking::plain(0.15)
+                ..TokenMasking::default()
             };
             let mut random = ChaCha8Rng::seed_from_u64(3);
             let masked = mask_tokens(&ids, &of, &masking, &VOCABULARY, &mut random);

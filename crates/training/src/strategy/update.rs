@@ -88,7 +88,8 @@ where
             for output in workers::train(&self.learner, &self.devices, together)? {
                 let scalars = output.item.observe();
                 ids.extend_from_slice(output.item.ids());
-                let broken = |scalar: &&Scalar| !scalar.value().is_finite();
+                // What nothing was said about has no value.
+                let broken = |scalar: &&Scalar| scalar.weight > 0.0 && !scalar.value().is_finite();
                 if let Some(scalar) = scalars.iter().find(broken) {
                     // The next step starts at its own batches, whatever became of these.
                     batches.take(accumulate - taken).for_each(drop);

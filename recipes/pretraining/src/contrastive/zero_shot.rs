@@ -20,12 +20,13 @@ pub struct ZeroShotConfig {
 }
 
 impl ZeroShotConfig {
-    /// Whether there are such images, before a model has been trained for them.
-    pub fn check(&self) -> Result<(), Error> {
-        match self.data.as_str() {
-            "" => Ok(()),
-            name => open_images(name).map(drop).map_err(Error::data),
+    /// Whether there are such images in a split, before a model has been trained for them.
+    pub fn check(&self, split: Split) -> Result<(), Error> {
+        if self.data.is_empty() {
+            return Ok(());
         }
+        let data = open_images(&self.data).map_err(Error::data)?;
+        data.samples(split).map(drop).map_err(Error::data)
     }
 }
 
@@ -51,9 +52,7 @@ pub fn score<E: Embed>(
     let mut counts = vec![0; data.labels.len()];
     let mut right = 0;
     for (sample, image) in samples.iter().zip(images.rows()) {
-        let cosines: Vec<f32> = classes.cosines(image).collect();
-        let best = (0..cosines.len()).max_by(|&a, &b| cosines[a].total_cmp(&cosines[b]));
-        right += usize::from(best == Some(sample.label));
+        right += usize::from(classes.nearest(image) == sample.label);
         counts[sample.label] += 1;
     }
     let share = |count: usize| count as f64 / samples.len() as f64;

@@ -45,6 +45,8 @@ pub struct VlpCollate {
     pub side: usize,
     /// Decides what is trained.
     pub tasks: TasksConfig,
+    /// Trains every task on every batch, whatever their shares.
+    pub all_tasks: bool,
 }
 
 impl Collate for VlpCollate {
@@ -53,7 +55,8 @@ impl Collate for VlpCollate {
     type Batch = VlpBatch;
 
     fn collate(&self, drawn: Vec<Drawn<CaptionSample>>) -> Result<VlpHost, DataError> {
-        let tasks = self.tasks.draw(drawn.first().and_then(Drawn::batch));
+        let random = drawn.first().and_then(Drawn::batch);
+        let tasks = self.tasks.draw(random.filter(|_| !self.all_tasks));
         let (mut words, mut patches) = (Vec::with_capacity(drawn.len()), Vec::new());
         for drawn in &drawn {
             let random = &mut drawn.masking();

@@ -5,10 +5,10 @@ use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, ExecutionError, Int, Tensor};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use crucible_datasets::{CaptionBatch, Tokens};
-use crucible_fusion::{FusionEncoder, FusionEncoderConfig, LARGEST_SCALE, Modalities};
+use crucible_fusion::{Fusion, FusionEncoder, FusionEncoderConfig, LARGEST_SCALE, Modalities};
 use crucible_objectives::contrastive::Contrastive;
 use crucible_objectives::language::{at_positions, masked_language};
-use crucible_objectives::matching::{hard_negatives, matching};
+use crucible_objectives::matching::{hard_negatives, matching, matching_targets};
 use crucible_objectives::pixels::{hide_patches, patchify, pixel_loss};
 use crucible_objectives::{info_nce_of, normalise, uncertainty, weighted};
 use crucible_training::{Observe, Scalar, backward};
@@ -130,7 +130,7 @@ impl VlpModel {
             }
         }
         if has(Task::Patches) {
-            parts.push(self.patches(batch.pairs.images, batch.patches));
+            parts.push(self.patches(batch.pairs.clone(), batch.patches));
         }
         VlpOutput {
             loss: self.sum(&parts),
@@ -188,13 +188,9 @@ impl VlpModel {
         });
         let logits = project(&self.matcher, fused);
         let [guesses, _] = logits.dims();
-        let said = logits
-            .clone()
-            .without_autodiff()
-            .argmax(1)
-            .squeeze_dim::<1>(1);
-        let places = Tensor::<1, Int>::arange(0..guesses as i64, &said.device());
-        let right = said.equal(places.lower_elem(count as i64).int());
+        let still = logits.clone().without_autodiff();
+        let targets = matching_targets(&still, count);
+        let right = still.argmax(1).squeeze_dim::<1>(1).equal(targets);
         Part {
             task: Task::Matching,
             loss: matching(logits, count),
@@ -205,14 +201,8 @@ impl VlpModel {
 
     fn words(&self, image: Encoded, hidden: Hidden) -> Part {
         let Tokens { ids, padding } = hidden.texts;
-        let [pairs, _] = ids.dims();
-        let own = Tensor::<1, Int>::arange(0..pairs as i64, &image.pooled.device());
-        let (_, text) = self.encoder.fusion.tokens(Modalities {
-            text: self.encoder.encode_text(ids, padding),
-            image,
-            image_of: own.clone(),
-            text_of: own,
-        });
+        let text = self.encoder.encode_text(ids, padding);
+        let (_, text) = self.encoder.fusion.tokens(Modalities::paired(image, text));
         let states = at_positions(text.values, hidden.positions);
         let words = self.encoder.text.embeddings.word.weight.val();
         let logits = self.language.forward(states, words);
@@ -231,11 +221,20 @@ impl VlpModel {
         }
     }
 
-    fn patches(&self, images: Tensor<4>, hidden: Tensor<2>) -> Part {
+    /// From the image alone; with early fusion, whose towers see nothing beyond a patch, from its text too.
+    fn patches(&self, batch: CaptionBatch, hidden: Tensor<2>) -> Part {
+        let CaptionBatch { images, texts, .. } = batch;
         let target = patchify(images.clone(), self.patch);
         let [pairs, patches, _] = target.dims();
         let seen = hide_patches(images, hidden.clone(), self.patch);
-        let tokens = self.encoder.vision.forward(seen).tokens;
+        let image = self.encoder.vision.forward(seen);
+        let tokens = match &self.encoder.fusion {
+            Fusion::Early(fusion) => {
+                let text = self.encoder.encode_text(texts.ids, texts.padding);
+                fusion.tokens(Modalities::paired(image, text)).0.values
+            }
+            _ => image.tokens,
+        };
         // A `[CLS]` token stands before the patches.
         let [_, length, _] = tokens.dims();
         let tokens = tokens.narrow(1, length - patches, patches);

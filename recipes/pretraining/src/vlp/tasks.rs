@@ -60,9 +60,9 @@ pub struct TasksConfig {
     pub itc: TaskConfig,
     /// Image-text matching with hard negatives: does this text belong to this image (ALBEF)?
     pub itm: TaskConfig,
-    /// Masked language modelling with the image at hand: which words are hidden?
+    /// Masked language modelling: which words are hidden? The image is at hand where tokens are fused (early, mid).
     pub mlm: TaskConfig,
-    /// Masked vision modelling: what do the hidden patches look like (SimMIM)?
+    /// Masked vision modelling: what do the hidden patches look like (SimMIM)? With early fusion the text is at hand.
     pub mvm: TaskConfig,
     /// How losses are added up: fixed or uncertainty.
     pub weighting: Weighting,

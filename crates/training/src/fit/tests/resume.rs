@@ -217,7 +217,7 @@ fn running_statistics_go_on_where_they_were() {
                     .batch(0),
                 ])
             };
-            let model = rehearse(&run, &config, Normalised::new(&run.device), 4, rehearsal)?;
+            let model = rehearse(&run, &config, Normalised::new(&run.device), 4, 4, rehearsal)?;
             let valid = Arc::new(Steps::new(3));
             fit(&run, &config, model, Arc::new(loader), valid, 16.0)
         };
