@@ -250,6 +250,16 @@ fn settings_that_cannot_work_are_refused_before_the_first_step() {
         ("vlp", "patch_masking.ratio=1", "patch_masking.ratio"),
         ("vlp", "tasks.itc.weight=-1", "tasks.itc"),
         ("vlp", "words=nothere", "unknown dataset `nothere`"),
+        ("vlp", "d_embedding=0", "d_embedding"),
+        ("vlp", "loader.batch_size=1", "loader.batch_size"),
+        ("mvm", "model.patch_size=64", "smaller patches"),
+        ("contrastive", "loader.batch_size=1", "loader.batch_size"),
+        ("contrastive", "zero_shot.templates=[\"a photo\"]", "{}"),
+        ("contrastive", "zero_shot.templates=[]", "templates"),
+        ("rotation", "vision.patch_size=7", "patch_size"),
+        ("rotation", "vision.encoder.heads=3", "heads"),
+        ("rotation", "vision.channels=1", "channels"),
+        ("rotation", "image.size=32", "image.size"),
     ] {
         let args = [
             "train", recipe, "--preset", "smoke", "--set", set, "--out", "run",
@@ -272,8 +282,45 @@ fn chunks_change_memory_and_not_the_result() {
         &[&short[..], &["--set", "chunk=4"]].concat(),
     );
     let [whole, chunks] = ["whole", "chunks"].map(|run| losses(&folder.path().join(run)));
+    // The sums are the same in another order.
+    assert_ne!(whole, chunks);
     let off = whole.iter().zip(&chunks).map(|(a, b)| (a - b).abs() / a);
     assert!(off.fold(0.0, f64::max) < 1e-3, "{whole:?} {chunks:?}");
+}
+
+/// Passages in which nothing can be hidden are passed over.
+#[test]
+fn blank_passages_are_no_numbers_that_break() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = "some words that can be hidden ".repeat(200);
+    let text = format!("{words}{}{words}", "\n".repeat(20_000));
+    fs::write(folder.path().join("text.txt"), text).unwrap();
+    let set = [
+        "--data",
+        "text.txt",
+        "--set",
+        "loader.batch_size=1",
+        "--set",
+        "training.steps=40",
+    ];
+    train(folder.path(), "mlm", "run", &set);
+    let log = fs::read_to_string(folder.path().join("run/metrics.jsonl")).unwrap();
+    assert!(!log.contains("null"), "{log}");
+    fs::write(folder.path().join("blank.txt"), "\n".repeat(5000)).unwrap();
+    let blank = crucible(folder.path(), &["eval", "run", "--data", "blank.txt"]).expect(2);
+    assert!(blank.stderr.contains("holds nothing"), "{blank:#?}");
+    let args = [
+        "train",
+        "mlm",
+        "--preset",
+        "smoke",
+        "--data",
+        "blank.txt",
+        "--out",
+        "none",
+    ];
+    let refused = crucible(folder.path(), &args).expect(2);
+    assert!(refused.stderr.contains("no words"), "{refused:#?}");
 }
 
 #[test]
@@ -361,6 +408,14 @@ fn a_run_starts_with_the_towers_of_another() {
     );
     let missing = vqa("missing", &["--init", "nowhere"]).expect(2);
     assert!(missing.stderr.contains("nowhere"), "{missing:#?}");
+
+    // To go on, it needs nothing of what it was started from.
+    fs::rename(folder.path().join("towers"), folder.path().join("gone")).unwrap();
+    vqa(
+        "started",
+        &[&["--init", "towers", "--resume"][..], &length].concat(),
+    )
+    .expect(0);
 }
 
 #[test]

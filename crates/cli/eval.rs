@@ -58,6 +58,14 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
     let own = crate::options::data_name(&record.config, &record.data);
     let data = args.data.as_deref().unwrap_or(own);
     let outcome = recipe.evaluate(&record.config, &run, data, &args.split)?;
+    let measured = outcome.metrics.values().all(|value| value.is_finite());
+    if !measured || outcome.metrics.is_empty() {
+        let split = &args.split;
+        let reason = "holds nothing that this model could be measured on";
+        return Err(Error::Usage(format!(
+            "the {split} split of {data} {reason}"
+        )));
+    }
     if data == own && outcome.data_digest != record.data_digest {
         tell!("note: {data} has changed since this model was trained");
     }

@@ -36,8 +36,8 @@ pub struct Args {
     among: Option<Kind>,
 
     /// How many to print, the best first
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    top: usize,
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    top: u64,
 
     /// Backend [default: the run's own]
     #[arg(long, value_name = "NAME[:N]")]
@@ -63,7 +63,7 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
     let own = data_name(&record.config, &record.data);
     let data = args.data.as_deref().unwrap_or(own);
     let mut found = recipe.search(&record.config, &run, &query, among, data)?;
-    found.truncate(args.top);
+    found.truncate(args.top as usize);
     match json {
         true => output::print_json(&found)?,
         false => output::print(&text(&found))?,

@@ -269,6 +269,19 @@ impl Tokenizer {
         }
     }
 
+    /// Share of the tokens of a text that stand for what the vocabulary lacks.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn unknown(&self, text: &str) -> Result<f64, DataError> {
+        let Pieces { ids, words } = self.pieces(text)?;
+        let unknown = self.id(UNK).or_else(|| self.id("<unk>"));
+        let tokens = ids.iter().zip(&words).filter(|(_, word)| word.is_some());
+        let lacking = tokens.clone().filter(|(id, _)| Some(**id) == unknown);
+        Ok(lacking.count() as f64 / tokens.count().max(1) as f64)
+    }
+
     /// The text of token ids, special tokens left out.
     ///
     /// # Errors

@@ -71,6 +71,11 @@ impl CaptionCollate {
         })
     }
 
+    /// Makes the token ids.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
     /// Images as a model reads them, [images, 3, height, width].
     ///
     /// # Errors

@@ -25,7 +25,7 @@ use crucible_training::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::embedding::Embedder;
+use crate::embedding::{self, Embedder};
 use crate::{retrieval, search};
 pub use model::{ContrastiveModel, Loss};
 use zero_shot::ZeroShotConfig;
@@ -123,6 +123,7 @@ impl Recipe for Contrastive {
     fn train(config: &ContrastiveConfig, run: &Run) -> Result<Outcome, Error> {
         let sizes = config.encoder(1).check();
         sizes.map_err(|error| Error::Usage(error.to_string()))?;
+        embedding::check_batch(&config.loader)?;
         if config.chunk > 0 && config.model.dropout > 0.0 && !run.others.is_empty() {
             let reason = "chunk embeds each pair twice with the same dropout, which devices that share a generator cannot";
             return Err(Error::Usage(format!(

@@ -2,11 +2,11 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use crucible_datasets::{CaptionCollate, DataError, ImageSource, Tokens};
+use crucible_datasets::{CaptionCollate, DataError, ImageSource, LoaderConfig, Tokens};
 use crucible_evaluation::retrieval::Vectors;
 use crucible_fusion::DualEncoder;
 use crucible_kernels::among_threads;
-use crucible_training::Error;
+use crucible_training::{Error, tell};
 
 /// How many images or texts are embedded at a time.
 const AT_A_TIME: usize = 64;
@@ -39,6 +39,17 @@ impl Embed for DualEncoder {
     }
 }
 
+/// Whether there is anything to compare a pair with.
+pub fn check_batch(loader: &LoaderConfig) -> Result<(), Error> {
+    match loader.batch_size {
+        0 | 1 => Err(Error::Usage(format!(
+            "loader.batch_size is {}; each pair is compared with the others of its batch, so that there must be two at least",
+            loader.batch_size
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// A trained encoder and what prepares its inputs.
 pub struct Embedder<'a, E> {
     pub encoder: &'a E,
@@ -47,6 +58,15 @@ pub struct Embedder<'a, E> {
 }
 
 impl<E: Embed> Embedder<'_, E> {
+    /// Says so when the model has never seen a word of `text`, nor its pieces.
+    pub fn known(&self, text: &str) -> Result<&Self, Error> {
+        let unknown = self.collate.tokenizer().unknown(text);
+        if unknown.map_err(Error::data)? > 0.0 {
+            tell!("warning: the model's tokenizer does not know all of \"{text}\"");
+        }
+        Ok(self)
+    }
+
     pub fn images(&self, images: &[ImageSource]) -> Result<Vectors, Error> {
         let embed = |images: &[ImageSource]| {
             let images = self.collate.images(images, self.device)?;

@@ -15,7 +15,10 @@ pub fn embed<E: Embed>(
 ) -> Result<Vec<Vec<f32>>, Error> {
     let vector = |query: &Query| {
         let vectors = match query {
-            Query::Text(text) => embedder.texts(&[text]),
+            Query::Text(text) if text.trim().is_empty() => {
+                return Err(Error::Usage("the text to look for is empty".into()));
+            }
+            Query::Text(text) => embedder.known(text)?.texts(&[text]),
             Query::Image(path) => embedder.images(&[ImageSource::File(path.clone())]),
         }?;
         Ok(vectors.row(0).to_vec())

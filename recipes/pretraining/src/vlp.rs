@@ -25,7 +25,7 @@ use crucible_training::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::embedding::Embedder;
+use crate::embedding::{self, Embedder};
 use crate::hidden::Hider;
 use crate::{retrieval, search, vocabulary};
 use collate::VlpCollate;
@@ -137,6 +137,7 @@ impl Recipe for Vlp {
     fn train(config: &VlpConfig, run: &Run) -> Result<Outcome, Error> {
         let sizes = config.encoder(1).check();
         sizes.map_err(|error| Error::Usage(error.to_string()))?;
+        embedding::check_batch(&config.loader)?;
         if config.d_embedding == 0 {
             return Err(Error::Usage("d_embedding must be at least 1".into()));
         }

@@ -13,7 +13,12 @@ pub fn texts(data: &TextData) -> Result<Vec<String>, Error> {
     let most = (BYTES / first.len().max(1)).max(1);
     let apart = samples.len().div_ceil(most);
     let numbers = (0..samples.len()).step_by(apart);
-    numbers
+    let texts: Vec<String> = numbers
         .map(|number| samples.get(number).map_err(Error::data))
-        .collect()
+        .collect::<Result<_, _>>()?;
+    if texts.iter().all(|text| text.trim().is_empty()) {
+        let reason = "has no words to learn from; give it text";
+        return Err(Error::Usage(format!("{} {reason}", data.name)));
+    }
+    Ok(texts)
 }

@@ -4,6 +4,9 @@ use crucible_datasets::{Tokenizer, TokenizerConfig};
 use crucible_training::{Error, Run, tell};
 
 const FILE: &str = "tokenizer.json";
+/// Texts whose tokens are looked at for what the vocabulary lacks, and how much of that needs no warning.
+const LOOKED_AT: usize = 1000;
+const TOLERATED: f64 = 0.05;
 
 /// Loads the user's tokenizer, or that of the run whose weights this one starts from, or trains one on `texts`; saves it
 /// with the run.
@@ -24,11 +27,20 @@ pub fn tokenizer(
     });
     let theirs = theirs.filter(|file| file.exists());
     let taken = theirs.is_some() && !run.goes_on();
+    let texts: Vec<_> = texts.into_iter().collect();
     let tokenizer = match theirs {
         Some(file) => Tokenizer::from_file(&file, config.max_length),
-        None => Tokenizer::new(config, texts),
+        None => Tokenizer::new(config, &texts),
     };
     let tokenizer = tokenizer.map_err(Error::data)?;
+    let unknown = unknown(&tokenizer, &texts)?;
+    if unknown > TOLERATED && !run.quiet {
+        tell!(
+            "warning: of the tokens of the training texts {:.0}% are unknown to the tokenizer, and all alike to the model; \
+             another tokenizer, or a larger tokenizer.vocabulary_size, would tell them apart",
+            100.0 * unknown
+        );
+    }
     if let Some(init) = run.init.as_ref().filter(|_| taken) {
         tell!(
             "tokenizer of {}: {} tokens, whatever `tokenizer` says here but for max_length",
@@ -46,6 +58,17 @@ pub fn tokenizer(
     }
     run.dir.write(FILE, json.as_bytes())?;
     Ok(tokenizer)
+}
+
+/// Share of the tokens of some texts, evenly spread, that stand for what the vocabulary lacks.
+fn unknown(tokenizer: &Tokenizer, texts: &[impl AsRef<str>]) -> Result<f64, Error> {
+    let apart = texts.len().div_ceil(LOOKED_AT).max(1);
+    let (mut sum, mut count) = (0.0, 0.0);
+    for text in texts.iter().step_by(apart) {
+        sum += tokenizer.unknown(text.as_ref()).map_err(Error::data)?;
+        count += 1.0;
+    }
+    Ok(sum / f64::max(count, 1.0))
 }
 
 /// The tokenizer that a run was trained with.

@@ -25,6 +25,13 @@ impl ZeroShotConfig {
         if self.data.is_empty() {
             return Ok(());
         }
+        let named = |template: &String| template.contains("{}");
+        if self.templates.is_empty() || !self.templates.iter().all(named) {
+            return Err(Error::Usage(format!(
+                "zero_shot.templates is {:?}; expected one at least, each with {{}} where the name of the class goes (zero_shot.data=\"\" leaves it out)",
+                self.templates
+            )));
+        }
         let data = open_images(&self.data).map_err(Error::data)?;
         data.samples(split).map(drop).map_err(Error::data)
     }
@@ -36,7 +43,7 @@ pub fn score<E: Embed>(
     embedder: &Embedder<'_, E>,
     split: Split,
 ) -> Result<BTreeMap<String, f64>, Error> {
-    if config.data.is_empty() || config.templates.is_empty() {
+    if config.data.is_empty() {
         return Ok(BTreeMap::new());
     }
     let data = open_images(&config.data).map_err(Error::data)?;

@@ -14,7 +14,12 @@ pub const PRESETS: [Preset; 3] = [
         time: "seconds",
         score: "loss falls",
     },
-    Preset::new("quick", "4 layers of width 128 on the images of easy-VQA"),
+    Preset {
+        name: "quick",
+        about: "4 layers of width 128 on 1,332 emoji, 72 epochs",
+        time: "4 minutes on 2 CPU cores",
+        score: "SCORE",
+    },
     Preset::new("full", "MAE with ViT-B at 224 pixels, for data of your own"),
 ];
 
@@ -76,7 +81,7 @@ pub fn config(preset: &str) -> MvmConfig {
 
 fn quick() -> MvmConfig {
     MvmConfig {
-        data: "easy-vqa".into(),
+        data: "emoji".into(),
         image: ImageConfig::symmetric(64),
         augment: AugmentConfig {
             flip: true,
@@ -95,14 +100,14 @@ fn quick() -> MvmConfig {
             layers: 4,
             patch_size: 8,
             d_decoder: 64,
-            decoder_layers: 1,
+            decoder_layers: 2,
             pooling: Pooling::Mean,
             activation: Activation::Gelu,
         },
-        probe: "easy-vqa-objects".into(),
+        probe: "emoji-groups".into(),
         training: TrainingConfig {
             beta_2: 0.95,
-            ..TrainingConfig::new(800, 1e-3)
+            ..TrainingConfig::new(1500, 1e-3)
         },
     }
 }
