@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use crucible_datasets::{Tokenizer, TokenizerConfig};
-use crucible_objectives::language::at_positions;
+use crucible_objectives::language::{at_positions, masked_language};
 use crucible_shared::TextTower;
 use crucible_training::{ClassificationOutput, Error, steps};
 use crucible_transformer::{
@@ -91,7 +91,12 @@ impl LanguageModel {
         let states = text.forward(texts.ids, None, Some(texts.padding)).tokens;
         let states = at_positions(states, positions);
         let logits = self.head.forward(states, text.embeddings.word.weight.val());
-        ClassificationOutput::new(logits, targets, ids)
+        ClassificationOutput {
+            loss: masked_language(logits.clone(), targets.clone()),
+            logits,
+            targets,
+            ids,
+        }
     }
 }
 
