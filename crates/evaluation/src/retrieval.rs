@@ -3,6 +3,14 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// Queries at a time, so that what is held grows with what is known alone.
+const AT_A_TIME: usize = 256;
+
+/// Cosines that differ by no more count as the same: products of matrices round in an order of their own.
+const TIE: f32 = 1e-6;
+
 /// Vectors of one width, each of length one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vectors {
@@ -53,11 +61,29 @@ impl Vectors {
         self.rows().map(|row| dot(row, query))
     }
 
+    /// The cosines of each of `queries` with all of these, in blocks on `device`.
+    pub fn cosines_of<'a>(
+        &'a self,
+        queries: &'a Vectors,
+        device: &'a Device,
+    ) -> impl Iterator<Item = Vec<f32>> + 'a {
+        let tensor = move |values: &[f32]| {
+            let shape = [values.len() / self.width, self.width];
+            Tensor::<2>::from_data(TensorData::new(values.to_vec(), shape), device)
+        };
+        let known = tensor(&self.values).transpose();
+        let blocks = queries.values.chunks(AT_A_TIME * self.width);
+        blocks.flat_map(move |block| {
+            let cosines = tensor(block).matmul(known.clone()).into_data();
+            let cosines: Vec<f32> = cosines.iter().collect();
+            let rows = cosines.chunks(self.len().max(1)).map(<[f32]>::to_vec);
+            rows.collect::<Vec<_>>()
+        })
+    }
+
     /// Which of them is the most similar to `query`; the first of none.
     pub fn nearest(&self, query: &[f32]) -> usize {
-        let of_all = self.cosines(query).enumerate();
-        let nearest = of_all.max_by(|a, b| a.1.total_cmp(&b.1));
-        nearest.map_or(0, |(index, _)| index)
+        largest(self.cosines(query))
     }
 
     fn mean(&self) -> Vec<f64> {
@@ -72,7 +98,13 @@ impl Vectors {
 
 /// Whether `found` counts as found before `right`: not when it is less similar, and always when either is no number.
 fn before(found: f32, right: f32) -> bool {
-    !matches!(found.partial_cmp(&right), Some(Ordering::Less))
+    !matches!(found.partial_cmp(&(right - TIE)), Some(Ordering::Less))
+}
+
+/// Where the largest number stands; of none, 0.
+pub fn largest(numbers: impl Iterator<Item = f32>) -> usize {
+    let largest = numbers.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+    largest.map_or(0, |(index, _)| index)
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -89,22 +121,27 @@ pub struct Retrieval {
 }
 
 /// Ranks all texts for each image, and all images for each text. `text_of[i]` is the text of image i; several images
-/// may have the same. What is exactly as similar as the right one counts as found before it.
+/// may have the same. What is as similar as the right one counts as found before it.
 ///
 /// # Panics
 ///
 /// When there is not one text for each image.
-pub fn retrieval(images: &Vectors, texts: &Vectors, text_of: &[usize]) -> Retrieval {
+pub fn retrieval(
+    images: &Vectors,
+    texts: &Vectors,
+    text_of: &[usize],
+    device: &Device,
+) -> Retrieval {
     assert_eq!(images.len(), text_of.len(), "a text for each image");
-    let image_to_text = images.rows().zip(text_of).map(|(image, &own)| {
-        let right = dot(texts.row(own), image);
-        let others = texts.cosines(image).enumerate();
+    let rows = texts.cosines_of(images, device);
+    let image_to_text = rows.zip(text_of).map(|(found, &own)| {
+        let others = found.iter().enumerate();
         1 + others
-            .filter(|&(text, found)| text != own && before(found, right))
+            .filter(|&(text, &other)| text != own && before(other, found[own]))
             .count()
     });
-    let text_to_image = texts.rows().enumerate().filter_map(|(text, vector)| {
-        let found: Vec<f32> = images.cosines(vector).collect();
+    let rows = images.cosines_of(texts, device);
+    let text_to_image = rows.enumerate().filter_map(|(text, found)| {
         let own = (0..found.len()).filter(|&image| text_of[image] == text);
         let right = own.map(|image| found[image]).reduce(f32::max)?;
         let others = found.iter().zip(text_of);
@@ -172,14 +209,14 @@ pub fn alignment(images: &Vectors, texts: &Vectors, text_of: &[usize]) -> f64 {
 
 /// The logarithm of the mean of `exp(-2 d^2)` over all pairs of vectors (Wang and Isola 2020, section 4.1): the lower, the
 /// better they spread over the sphere. NaN for fewer than two.
-pub fn uniformity(vectors: &Vectors) -> f64 {
-    let mut sum = 0.0;
-    for (index, row) in vectors.rows().enumerate() {
-        let others = vectors.rows().skip(index + 1);
-        sum += others
-            .map(|other| (-4.0 + 4.0 * f64::from(dot(row, other))).exp())
-            .sum::<f64>();
-    }
+pub fn uniformity(vectors: &Vectors, device: &Device) -> f64 {
+    let rows = vectors.cosines_of(vectors, device).enumerate();
+    let sums = rows.map(|(index, row)| {
+        let others = row.iter().skip(index + 1);
+        let each = others.map(|cosine| (-4.0 + 4.0 * f64::from(*cosine)).exp());
+        each.sum::<f64>()
+    });
+    let sum: f64 = sums.sum();
     let pairs = vectors.len() * vectors.len().saturating_sub(1) / 2;
     (sum / pairs as f64).ln()
 }
@@ -197,7 +234,7 @@ mod tests {
         let images = vectors([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]);
         let texts = vectors([[1.0, 0.1], [0.9, 0.5]]);
         // The third image shows what the first text says, and lies nearer to the second.
-        let found = retrieval(&images, &texts, &[0, 1, 0]);
+        let found = retrieval(&images, &texts, &[0, 1, 0], &Device::flex());
         assert_eq!(found.image_to_text, [1, 1, 2]);
         assert_eq!(found.text_to_image, [1, 3]);
         let metrics = found.metrics();
@@ -208,11 +245,34 @@ mod tests {
         );
     }
 
+    /// More than fit at a time: each with itself, in a random space.
+    #[test]
+    fn blocks_follow_one_another() {
+        let count = 2 * AT_A_TIME + 3;
+        let mut state = 1u32;
+        let mut next = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / 8_388_608.0 - 1.0
+        };
+        let values: Vec<f32> = (0..8 * count).map(&mut next).collect();
+        let vectors = Vectors::new(values, 8);
+        let own: Vec<usize> = (0..count).collect();
+        let found = retrieval(&vectors, &vectors, &own, &Device::flex());
+        assert_eq!(found.image_to_text, vec![1; count]);
+        assert_eq!(found.text_to_image, vec![1; count]);
+        let device = Device::flex();
+        let rows = vectors.cosines_of(&vectors, &device);
+        for (query, row) in vectors.rows().zip(rows) {
+            let expected = vectors.cosines(query);
+            assert!(row.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6));
+        }
+    }
+
     /// A model that maps everything to one point has found nothing.
     #[test]
     fn ties_are_no_hits() {
         let same = vectors([[1.0, 1.0]; 4]);
-        let found = retrieval(&same, &same, &[0, 1, 2, 3]);
+        let found = retrieval(&same, &same, &[0, 1, 2, 3], &Device::flex());
         assert_eq!(found.image_to_text, [4; 4]);
         assert_eq!(found.text_to_image, [4; 4]);
     }
@@ -222,7 +282,7 @@ mod tests {
     fn what_is_no_number_is_no_hit() {
         let (broken, whole) = (vectors([[f32::NAN, 1.0]; 3]), vectors([[1.0, 0.0]; 3]));
         for (images, texts) in [(&broken, &whole), (&whole, &broken)] {
-            let found = retrieval(images, texts, &[0, 1, 2]);
+            let found = retrieval(images, texts, &[0, 1, 2], &Device::flex());
             assert_eq!(found.image_to_text, [3; 3]);
             assert_eq!(found.text_to_image, [3; 3]);
         }
@@ -236,7 +296,8 @@ mod tests {
         assert_eq!(modality_gap(&point, &point), 0.0);
         assert!((alignment(&cross, &cross, &[0, 1, 2, 3])).abs() < 1e-6);
         assert!((alignment(&cross, &point, &[0; 4]) - 2.0).abs() < 1e-6);
-        assert_eq!(uniformity(&point), 0.0);
+        let uniformity = |vectors| uniformity(vectors, &Device::flex());
+        assert!(uniformity(&point).abs() < 1e-6);
         // Of six pairs four lie at a squared distance of 2, two of 4.
         let expected = ((4.0 * (-4f64).exp() + 2.0 * (-8f64).exp()) / 6.0).ln();
         assert!((uniformity(&cross) - expected).abs() < 1e-5);

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use burn::tensor::{Tensor, TensorData};
 use crucible_datasets::{CaptionData, CaptionSample, ImageSource, Split};
 use crucible_evaluation::report::{Figure, Png};
-use crucible_evaluation::retrieval::{Vectors, alignment, modality_gap, retrieval, uniformity};
+use crucible_evaluation::retrieval::{
+    Vectors, alignment, largest, modality_gap, retrieval, uniformity,
+};
 use crucible_objectives::information;
 use crucible_training::{Cost, Error, Outcome, Prediction};
 
@@ -35,12 +37,13 @@ pub fn score<E: Embed>(
     let sources: Vec<ImageSource> = samples.iter().map(|sample| sample.image.clone()).collect();
     let (of_images, of_texts) = (embedder.images(&sources)?, embedder.texts(&texts)?);
 
-    let mut metrics = retrieval(&of_images, &of_texts, &text_of).metrics();
+    let device = embedder.device;
+    let mut metrics = retrieval(&of_images, &of_texts, &text_of, device).metrics();
     metrics.insert("modality_gap".into(), modality_gap(&of_images, &of_texts));
     let aligned = alignment(&of_images, &of_texts, &text_of);
     metrics.insert("alignment".into(), aligned);
-    metrics.insert("uniformity_images".into(), uniformity(&of_images));
-    metrics.insert("uniformity_texts".into(), uniformity(&of_texts));
+    metrics.insert("uniformity_images".into(), uniformity(&of_images, device));
+    metrics.insert("uniformity_texts".into(), uniformity(&of_texts, device));
     metrics.extend(information(embedder, &of_images, &of_texts, &text_of));
     // One vector alone is spread neither well nor badly.
     if samples.len() < 2 {
@@ -51,8 +54,9 @@ pub fn score<E: Embed>(
     }
 
     let scale: f32 = embedder.encoder.scale().into_scalar();
-    let predictions = samples.iter().enumerate().map(|(index, sample)| {
-        let (best, score) = likeliest(&of_texts, of_images.row(index), scale);
+    let rows = of_texts.cosines_of(&of_images, device);
+    let predictions = samples.iter().zip(rows).map(|(sample, cosines)| {
+        let (best, score) = likeliest(&cosines, scale);
         Prediction {
             id: sample.id.clone(),
             target: sample.captions[0].clone(),
@@ -151,10 +155,9 @@ fn similarities<E: Embed>(
     })
 }
 
-/// The most similar vector and its share of the softmax over all.
-fn likeliest(vectors: &Vectors, query: &[f32], scale: f32) -> (usize, f64) {
-    let best = vectors.nearest(query);
-    let cosines: Vec<f32> = vectors.cosines(query).collect();
+/// The largest entry and its share of the softmax over all.
+fn likeliest(cosines: &[f32], scale: f32) -> (usize, f64) {
+    let best = largest(cosines.iter().copied());
     let shares = cosines
         .iter()
         .map(|cosine| f64::from(scale * (cosine - cosines[best])).exp());
