@@ -144,7 +144,7 @@ fn images_by_themselves_are_pictures_and_no_classes() {
 
     write(split.path().join("train/3.png"), &png[..png.len() - 9]);
     // Where nothing falls to validation, that is one too.
-    let problems = 1 + usize::from(data.valid.len() == 0);
+    let problems = 1 + usize::from(data.valid.is_empty());
     let description = describe(text(split.path())).unwrap();
     assert_eq!(
         (description.kind, description.problem_count),

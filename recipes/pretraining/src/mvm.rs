@@ -1,7 +1,7 @@
 //! Masked vision modelling: a masked autoencoder guesses the pixels of patches that are hidden from it.
 //!
 //! ```text
-//! crucible train mvm                                    # emoji, in 4 minutes on 2 cores
+//! crucible train mvm                                    # emoji, in 3 minutes on 2 cores
 //! crucible train mvm --set masking.blocks=block --set masking.ratio=0.5
 //! crucible train mvm --data my/folder                   # the images of any dataset
 //! ```
