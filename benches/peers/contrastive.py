@@ -1,11 +1,12 @@
 """The `contrastive` recipe in plain PyTorch: the same model, data, batches per epoch, augmentation and schedule.
 
-    pip install torch==2.9.0 safetensors numpy pillow tokenizers
+    pip install torch==2.9.0 safetensors numpy pillow tokenizers cbor2
     crucible train contrastive --seed 0
     python benches/peers/contrastive.py runs/contrastive-quick-seed0 --seed 0     # prints its scores as JSON
 
-Reads the configuration and the tokenizer of a run, and the emoji from datasets/emoji. Weights are drawn from the same
-distributions, batches from a shuffle of its own: what agrees is the recipe, not the numbers drawn.
+Reads the configuration, the tokenizer and the last weights of a finished run, and the emoji from datasets/emoji; scores
+the twin and, in the same way, the weights of the run. Those of the twin are drawn from the same distributions, its batches
+from a shuffle of its own: what agrees is the recipe, not the numbers drawn.
 """
 
 import argparse
@@ -54,6 +55,8 @@ class Recipe(twin.Twin):
         self.vision = {"stem_cell": model["stem_cell"], "stem": stem, "pooling": model["pooling"],
                        "encoder": {**self.block, "layers": model["image_layers"]}}
         self.text = {"pooling": model["pooling"], "encoder": {**self.block, "layers": model["text_layers"]}}
+        cell = model["patch_size"] // (model["stem_cell"] * 2 ** len(stem))
+        self.cells = {"stem": model["stem_cell"], "projection": cell}
         channels = 3 * model["stem_cell"] ** 2
         for i, width in enumerate(stem):
             weight = torch.randn(width, channels, 3, 3) * math.sqrt(2 / (9 * channels))
@@ -61,7 +64,6 @@ class Recipe(twin.Twin):
             self.put(f"vision.patch_embedding.stem.{i}.convolution.bias", torch.zeros(width))
             self.norm(f"vision.patch_embedding.stem.{i}.norm", width)
             channels = width
-        cell = model["patch_size"] // (model["stem_cell"] * 2 ** len(stem))
         weight = self.xavier(d, cell * cell * channels).reshape(d, channels, cell, cell)
         self.put("vision.patch_embedding.projection.weight", weight)
         self.put("vision.patch_embedding.projection.bias", torch.zeros(d))
@@ -73,6 +75,10 @@ class Recipe(twin.Twin):
         self.put("image_projection.weight", self.xavier(width, d))
         self.put("text_projection.weight", self.xavier(width, d))
         self.put("log_scale", torch.tensor([math.log(1 / 0.07)]))
+
+    def name(self, name):
+        # The bias is SigLIP's.
+        return "" if name == "encoder.bias" else name.removeprefix("encoder.")
 
     def pixels(self, picture, training):
         side = self.config["image"]["size"]
@@ -150,7 +156,10 @@ def main():
     recipe.train(train)
     seconds = time.perf_counter() - started
     count = sum(p.numel() for p in recipe.parameters.values())
-    print(json.dumps({"seed": args.seed, "parameters": count, "seconds": seconds, **recipe.score(test)}))
+    scores = {"twin": recipe.score(test)}
+    recipe.parameters = recipe.weights(args.run)
+    scores["run"] = recipe.score(test)
+    print(json.dumps({"seed": args.seed, "parameters": count, "seconds": seconds, **scores}, indent=1))
 
 
 if __name__ == "__main__":

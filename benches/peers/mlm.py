@@ -20,12 +20,9 @@ import math
 import pathlib
 import random
 import statistics
-import struct
 import sys
 import time
 
-import cbor2
-import numpy
 import torch
 from torch.nn import functional as F
 
@@ -67,22 +64,6 @@ def digest(path, text):
     """What a run writes down of the file that train, valid and test come from: its name, its length, both its ends."""
     seen = path.name.encode() + len(text).to_bytes(8, "little") + text[:1 << 16] + text[-(1 << 16):]
     return hashlib.sha256(3 * seen).hexdigest()
-
-
-def read_burnpack(path):
-    """The tensors of a burnpack file by name: a header of ten bytes, CBOR that says where each tensor is, and from the
-    next multiple of 256 on the data."""
-    content = path.read_bytes()
-    magic, version, size = struct.unpack_from("<IHI", content)
-    assert (magic, version) == (0x4255524E, 1), f"{path} is no burnpack file of version 1"
-    data = content[-(-(10 + size) // 256) * 256:]
-    tensors = {}
-    for name, tensor in cbor2.loads(content[10:10 + size])["tensors"].items():
-        assert tensor["dtype"] == "F32", f"{name} is {tensor['dtype']}"
-        first, last = tensor["data_offsets"]
-        values = numpy.frombuffer(data[first:last], dtype="<f4").reshape(tensor["shape"])
-        tensors[name] = torch.from_numpy(values.copy())
-    return tensors
 
 
 class Recipe(twin.Twin):
@@ -147,14 +128,6 @@ class Recipe(twin.Twin):
         hidden, size = [self.hide(sample, draw) for sample in samples], self.config["loader"]["batch_size"]
         batches = [hidden[i:i + size] for i in range(0, len(hidden), size)]
         return torch.cat([self.losses(parameters, batch) for batch in batches]).mean().item()
-
-    def weights(self, run):
-        """The last weights of a run, which must fit this model."""
-        newest = max((run / "checkpoints").glob("step-*/COMPLETE")).parent
-        weights = {name: step.layout(name, tensor, {}) for name, tensor in read_burnpack(newest / "model.bpk").items()}
-        shapes = [{name: tuple(p.shape) for name, p in each.items()} for each in [weights, self.parameters]]
-        assert shapes[0] == shapes[1], f"{newest} is not of this model"
-        return weights
 
     def compare(self, weights, samples, logged):
         """Perplexities of the twin and of the run's weights on the same draws, and the one that the run logged."""

@@ -6,17 +6,41 @@ Parameters have the names of the Rust modules and the layout of torch.nn, as `st
 import json
 import math
 import random
+import struct
 
+import cbor2
+import numpy
 import torch
 from tokenizers import Tokenizer
+
+import step
 
 # Settings that are not followed here, with the one value that each may have.
 FIXED = {"accumulate": 1, "decay": "cosine", "ema_decay": 0, "freeze": [], "keep_best": 0, "layer_decay": 1,
          "max_minutes": 0, "patience": 0}
 
 
+def read_burnpack(path):
+    """The tensors of a burnpack file by name: a header of ten bytes, CBOR that says where each tensor is, and from the
+    next multiple of 256 on the data."""
+    content = path.read_bytes()
+    magic, version, size = struct.unpack_from("<IHI", content)
+    assert (magic, version) == (0x4255524E, 1), f"{path} is no burnpack file of version 1"
+    data = content[-(-(10 + size) // 256) * 256:]
+    tensors = {}
+    for name, tensor in cbor2.loads(content[10:10 + size])["tensors"].items():
+        assert tensor["dtype"] == "F32", f"{name} is {tensor['dtype']}"
+        first, last = tensor["data_offsets"]
+        values = numpy.frombuffer(data[first:last], dtype="<f4").reshape(tensor["shape"])
+        tensors[name] = torch.from_numpy(values.copy())
+    return tensors
+
+
 class Twin:
     """Subclasses put parameters in `__init__` and have a method `loss(batch)`."""
+
+    # Pixels of a side of what the stem and the projection fold, where there are such layers.
+    cells = {}
 
     def __init__(self, run, seed):
         self.config = json.loads((run / "run.json").read_text())["config"]
@@ -77,6 +101,20 @@ class Twin:
              {"params": groups[False], "weight_decay": 0}],
             betas=(training["beta_1"], training["beta_2"]), eps=training["epsilon"],
         )
+
+    def weights(self, run):
+        """The last weights of a run, which must fit this model."""
+        newest = max((run / "checkpoints").glob("step-*/COMPLETE")).parent
+        weights = {self.name(name): step.layout(name, tensor, self.cells)
+                   for name, tensor in read_burnpack(newest / "model.bpk").items()}
+        weights = {name: tensor for name, tensor in weights.items() if name}
+        shapes = [{name: tuple(p.shape) for name, p in each.items()} for each in [weights, self.parameters]]
+        assert shapes[0] == shapes[1], f"{newest} is not of this model"
+        return weights
+
+    def name(self, name):
+        """What a parameter of a run is called here; nothing where there is no such."""
+        return name
 
     def train(self, data, after_step=lambda number: None):
         """Epochs follow one another without a seam: a batch may have the end of one and the start of the next."""
