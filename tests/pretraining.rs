@@ -321,6 +321,38 @@ fn blank_passages_are_no_numbers_that_break() {
     ];
     let refused = crucible(folder.path(), &args).expect(2);
     assert!(refused.stderr.contains("no words"), "{refused:#?}");
+    let split = folder.path().join("split");
+    fs::create_dir(&split).unwrap();
+    for (name, text) in [("train", &words[..]), ("valid", &words), ("test", "\n \n")] {
+        fs::write(split.join(name).with_extension("txt"), text).unwrap();
+    }
+    let args = [
+        "train", "mlm", "--preset", "smoke", "--data", "split", "--out", "none",
+    ];
+    let refused = crucible(folder.path(), &args).expect(2);
+    assert!(refused.stderr.contains("test split"), "{refused:#?}");
+}
+
+/// A test split of one pair is measured as far as it goes.
+#[test]
+fn one_pair_is_a_test_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    image::RgbImage::new(8, 8).save(data.join("a.png")).unwrap();
+    let line = |name: &str| format!("{{\"image\": \"a.png\", \"caption\": \"{name}\"}}\n");
+    let many = ["one", "two", "three"].map(line).concat();
+    for (split, lines) in [("train", &many), ("valid", &many), ("test", &line("one"))] {
+        fs::write(data.join(split).with_extension("jsonl"), lines).unwrap();
+    }
+    for recipe in ["contrastive", "vlp"] {
+        let mut set = vec!["--data", "data", "--set", "training.steps=2"];
+        if recipe == "contrastive" {
+            set.extend(["--set", "zero_shot.data="]);
+        }
+        let test = train(folder.path(), recipe, recipe, &set);
+        assert_eq!(test["i2t_r1"], 1.0, "{test}");
+    }
 }
 
 #[test]

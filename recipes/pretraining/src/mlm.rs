@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use crucible_datasets::{LoaderConfig, Split, TextData, Tokenizer, TokenizerConfig, open_passages};
+use crucible_datasets::{LoaderConfig, TextData, Tokenizer, TokenizerConfig, open_passages};
 use crucible_objectives::masking::TokenMasking;
 use crucible_shared::{data_name, learn_and_measure, measure, reopen_tokenizer, tokenizer};
 use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint};
@@ -71,7 +71,7 @@ impl Recipe for Mlm {
     fn train(config: &MlmConfig, run: &Run) -> Result<Outcome, Error> {
         config.model.check(config.tokenizer.max_length)?;
         let data = config.open("", run)?;
-        data.samples(Split::Test).map_err(Error::data)?;
+        vocabulary::check(&data)?;
         run.record_data(&data.digest)?;
         let tokenizer = tokenizer(&config.tokenizer, run, vocabulary::texts(&data)?)?;
         let device = run.training_device(&config.training);

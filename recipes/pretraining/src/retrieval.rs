@@ -45,9 +45,15 @@ pub fn score<E: Embed>(
     metrics.insert("uniformity_images".into(), uniformity(&of_images, device));
     metrics.insert("uniformity_texts".into(), uniformity(&of_texts, device));
     metrics.extend(information(embedder, &of_images, &of_texts, &text_of));
-    // One vector alone is spread neither well nor badly.
+    // One vector alone is spread neither well nor badly, and one pair alone tells nothing of another.
     if samples.len() < 2 {
-        metrics.remove("uniformity_images");
+        for name in [
+            "uniformity_images",
+            "information_info_nce",
+            "information_dv",
+        ] {
+            metrics.remove(name);
+        }
     }
     if texts.len() < 2 {
         metrics.remove("uniformity_texts");

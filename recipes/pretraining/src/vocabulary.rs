@@ -13,12 +13,25 @@ pub fn texts(data: &TextData) -> Result<Vec<String>, Error> {
     let most = (BYTES / first.len().max(1)).max(1);
     let apart = samples.len().div_ceil(most);
     let numbers = (0..samples.len()).step_by(apart);
-    let texts: Vec<String> = numbers
+    numbers
         .map(|number| samples.get(number).map_err(Error::data))
-        .collect::<Result<_, _>>()?;
-    if texts.iter().all(|text| text.trim().is_empty()) {
-        let reason = "has no words to learn from; give it text";
-        return Err(Error::Usage(format!("{} {reason}", data.name)));
+        .collect()
+}
+
+/// Whether there are words in each split: to learn from, to choose by, to measure on.
+pub fn check(data: &TextData) -> Result<(), Error> {
+    for split in Split::ALL {
+        let samples = data.samples(split).map_err(Error::data)?;
+        let mut texts = (0..samples.len()).map(|number| samples.get(number));
+        let is_word =
+            |text: &Result<String, _>| !matches!(text, Ok(text) if text.trim().is_empty());
+        // What cannot be read is told when it is.
+        if !texts.any(|text| is_word(&text)) {
+            return Err(Error::Usage(format!(
+                "the {split} split of {} has no words; give it text",
+                data.name
+            )));
+        }
     }
-    Ok(texts)
+    Ok(())
 }
