@@ -430,6 +430,8 @@ fn a_run_starts_with_the_towers_of_another() {
         "smoke",
         "--out",
         "nothing",
+        "--set",
+        "backbone=resnet",
         "--init",
         "towers",
     ];
@@ -448,6 +450,33 @@ fn a_run_starts_with_the_towers_of_another() {
         &[&["--init", "towers", "--resume"][..], &length].concat(),
     )
     .expect(0);
+}
+
+/// An image tower that learnt without labels is the start of one that learns with them.
+#[test]
+fn a_classifier_starts_with_the_tower_of_an_autoencoder() {
+    let folder = tempfile::tempdir().unwrap();
+    train(folder.path(), "mvm", "mvm", &["--set", "training.steps=2"]);
+    let mut args = vec![
+        "train",
+        "classification",
+        "--preset",
+        "smoke",
+        "--out",
+        "run",
+    ];
+    args.extend(["--init", "mvm", "--set", "training.steps=2"]);
+    for set in ["image.size=64", "backbone.stem=[]", "backbone.stem_cell=1"] {
+        args.extend(["--set", set]);
+    }
+    let started = crucible(folder.path(), &args).expect(0);
+    let line = started
+        .stderr
+        .lines()
+        .find(|line| line.starts_with("start from"));
+    let line = line.unwrap_or_else(|| panic!("{started:#?}"));
+    assert!(line.contains("fresh: head.bias, head.weight;"), "{line}");
+    assert!(line.contains("not used: encoder.bridge.bias"), "{line}");
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl ClassificationConfig {
     fn init(&self, classes: usize, device: &Device) -> Classifier {
         Classifier {
             head: linear(self.backbone.d_model(), classes, device),
-            backbone: self.backbone.init(self.image.size, device),
+            encoder: self.backbone.init(self.image.size, device),
             label_smoothing: self.label_smoothing,
         }
     }
@@ -62,7 +62,7 @@ impl ClassificationConfig {
 /// An image encoder with a linear head.
 #[derive(Module, Debug)]
 pub struct Classifier {
-    backbone: Backbone,
+    encoder: Backbone,
     head: Linear,
     label_smoothing: f32,
 }
@@ -71,7 +71,7 @@ impl Classifier {
     /// # Shapes
     /// - output: logits `[images, classes]`
     fn logits(&self, images: Tensor<4>) -> Tensor<2> {
-        project(&self.head, self.backbone.forward(images).pooled)
+        project(&self.head, self.encoder.forward(images).pooled)
     }
 
     fn classify(&self, batch: ImageBatch, smoothing: f32) -> ClassificationOutput {
