@@ -14,6 +14,7 @@ mod memory; // what a training takes is known before it starts
 mod names; // a misspelt name costs nothing
 mod objectives; // losses against PyTorch, large batches in chunks
 mod parity; // the models against PyTorch
-mod pretraining; // what the objectives learn, and what another run starts with
+mod pretraining; // what the objectives learn
 mod support; // what several of them need
+mod transfer; // what another run starts with
 mod weight_decay; // which parameters of the real models decay

@@ -297,7 +297,7 @@ mod tests {
         assert!((alignment(&cross, &cross, &[0, 1, 2, 3])).abs() < 1e-6);
         assert!((alignment(&cross, &point, &[0; 4]) - 2.0).abs() < 1e-6);
         let uniformity = |vectors| uniformity(vectors, &Device::flex());
-        assert!(uniformity(&point).abs() < 1e-6);
+        assert_eq!(uniformity(&point), 0.0);
         // Of six pairs four lie at a squared distance of 2, two of 4.
         let expected = ((4.0 * (-4f64).exp() + 2.0 * (-8f64).exp()) / 6.0).ln();
         assert!((uniformity(&cross) - expected).abs() < 1e-5);

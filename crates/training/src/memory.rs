@@ -20,7 +20,8 @@ const BESIDE: u64 = 24 << 20;
 
 /// Makes sure that training `model` fits into the memory that [`Run::memory`] allows, and draws its initial
 /// weights. `batches` makes batches of a number of samples: one to train on, and as many as a loader holds ready
-/// beside it. `at_once` samples of a batch have activations at a time; beyond that it grows by less. Where the limit is not known, or the system does not tell how much is in use, nothing is rehearsed.
+/// beside it. `at_once` samples of a batch have activations at a time; beyond that it grows by less. Where the limit
+/// is not known, or the system does not tell how much is in use, nothing is rehearsed.
 ///
 /// # Errors
 ///

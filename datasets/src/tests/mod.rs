@@ -9,6 +9,7 @@ mod hostile_images;
 #[cfg(unix)]
 mod hostile_manifests;
 mod hostile_shards;
+mod image_folders;
 mod loaders;
 mod shards;
 mod tokenization;
