@@ -173,6 +173,7 @@ fn measure(steps: usize) -> Result<Vec<Pair>, Failure> {
         resume: false,
         init: None,
         data: String::new(),
+        tuning: false,
         quiet: true,
         profile: false,
         tensorboard: false,

@@ -18,8 +18,6 @@
 //! forward pass's operations, over what the machine could have done in that time by the multiply-adds measured
 //! in the same process. Memory is the peak of a process beyond what it held when it had loaded its libraries.
 
-#[path = "step/flops.rs"]
-mod flops;
 #[path = "step/memory.rs"]
 mod memory;
 #[path = "step/peak.rs"]

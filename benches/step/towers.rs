@@ -11,7 +11,6 @@ use crucible_transformer::{
 use crucible_vision::{Vit, VitConfig};
 use serde_json::json;
 
-use crate::flops::{dense, stack, vision};
 use crate::peers::Failure;
 use crate::workloads::{Workload, numbers, pixels};
 
@@ -31,7 +30,6 @@ pub fn vit(name: &'static str, batch: usize, device: &Device) -> Result<Workload
         vit: config.init(device),
         output: linear(width, CLASSES, device),
     };
-    let flops = vision(&config, batch) + dense(batch, width, CLASSES);
     let images = pixels([batch, 3, config.image_size, config.image_size], device);
     let targets = numbers([batch], CLASSES, device);
     let tensors = vec![("images", images.to_data()), ("targets", targets.to_data())];
@@ -40,7 +38,6 @@ pub fn vit(name: &'static str, batch: usize, device: &Device) -> Result<Workload
         json!({ "vit": config }),
         model,
         tensors,
-        flops,
         move |model| {
             let encoded = model.vit.forward(images.clone());
             cross_entropy(project(&model.output, encoded.pooled), targets.clone(), 0.0)
@@ -74,9 +71,6 @@ pub fn bert(name: &'static str, device: &Device) -> Result<Workload, Failure> {
     };
     let rows = SHAPE[0] * SHAPE[1];
     let masked = rows.div_ceil(7);
-    let flops = stack(&config.encoder, SHAPE[0], SHAPE[1])
-        + dense(masked, width, width)
-        + dense(masked, width, VOCABULARY);
     let tokens = numbers(SHAPE, VOCABULARY, device);
     let positions = Tensor::<1, Int>::arange_step(0..rows as i64, 7, device);
     let targets = numbers([masked], VOCABULARY, device);
@@ -90,7 +84,6 @@ pub fn bert(name: &'static str, device: &Device) -> Result<Workload, Failure> {
         json!({ "bert": config }),
         model,
         tensors,
-        flops,
         move |model| {
             let encoded = model.text.forward(tokens.clone(), None, None);
             let rows = encoded

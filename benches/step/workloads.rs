@@ -5,16 +5,18 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_store::{ModuleSnapshot, bridge};
-use crucible_datasets::{ImageProcessor, Tokenizer, TrainLoader, VqaBatch, VqaCollate, open_vqa};
+use crucible_datasets::{
+    Blank, ImageProcessor, Tokenizer, TrainLoader, VqaBatch, VqaCollate, open_vqa,
+};
 use crucible_downstream::{Vqa, VqaConfig};
 use crucible_fusion::FusionConfig;
 use crucible_kernels::among_threads;
+use crucible_kernels::flops::counted;
 use crucible_training::optimizer::{adamw, parameters};
 use crucible_training::{Recipe, TrainingConfig};
 use crucible_transformer::{EncoderConfig, Pooling};
 use serde_json::json;
 
-use crate::flops::{attention, dense, stack, vision};
 use crate::peers::{Failure, Start};
 use crate::towers::{bert, vit};
 use crate::{LEARNING_RATE, SEED, THREADS};
@@ -23,8 +25,7 @@ use crate::{LEARNING_RATE, SEED, THREADS};
 pub struct Workload {
     pub name: &'static str,
     pub parameters: usize,
-    /// Floating-point operations of a forward pass, from the shapes: 2 for a product and its sum. Norms,
-    /// activations and embeddings are left out.
+    /// Floating-point operations of a forward pass.
     pub forward_flops: f64,
     pub start: Start,
     /// One training step; its loss.
@@ -114,14 +115,12 @@ fn tokens(
     let config = EncoderConfig::new(256, 4, 1024, 2);
     let model = config.init(device);
     let pixels = pixels([1, batch, length, config.d_model], device).squeeze_dim::<3>(0);
-    let flops = stack(&config, batch, length);
     let tensors = vec![("tokens", pixels.to_data())];
     Workload::new(
         name,
         json!({ "tokens": config }),
         model,
         tensors,
-        flops,
         move |model| {
             let x = model.forward(pixels.clone(), None);
             (x.clone().narrow(2, 0, 1) - x.narrow(2, 1, 1))
@@ -138,7 +137,6 @@ impl Workload {
         config: serde_json::Value,
         model: M,
         batch: Vec<(&str, TensorData)>,
-        forward_flops: f64,
         loss: impl Fn(&M) -> Tensor<1> + Send + Sync + 'static,
     ) -> Result<Self, Failure> {
         let training = TrainingConfig::new(1, LEARNING_RATE);
@@ -164,6 +162,7 @@ impl Workload {
         );
 
         let parameters = model.num_params();
+        let (_, flops) = counted(|| loss(&model));
         let mut optimizer = adamw(&training, &model, &Device::flex());
         let mut model = Some(model);
         let step = move || {
@@ -179,7 +178,7 @@ impl Workload {
         Ok(Self {
             name,
             parameters,
-            forward_flops,
+            forward_flops: flops as f64,
             start: Start {
                 description,
                 tensors,
@@ -200,34 +199,6 @@ fn answering(
 ) -> Result<Workload, Failure> {
     let model = config.init(vocabulary, answers, device);
     let encoder = config.encoder(vocabulary);
-    let width = config.model.d_model;
-    let ([images, ..], [texts, words], [pairs]) = (
-        batch.images.dims(),
-        batch.tokens.dims(),
-        batch.answers.dims(),
-    );
-    let patches = encoder.vision.tokens();
-    let fused = match &encoder.fusion {
-        FusionConfig::Early(fusion) => {
-            let blocks =
-                EncoderConfig::new(width, config.model.heads, config.model.d_ff, fusion.layers);
-            stack(&blocks, pairs, patches + words)
-        }
-        FusionConfig::Mid(fusion) => {
-            let one = |queries, keys| {
-                let feed_forward = 2.0 * dense(pairs * queries, width, config.model.d_ff);
-                attention(pairs, queries, queries, width)
-                    + attention(pairs, queries, keys, width)
-                    + feed_forward
-            };
-            fusion.layers as f64 * (one(patches, words) + one(words, patches))
-        }
-        _ => dense(pairs, 3 * width, width),
-    };
-    let head = dense(pairs, width, 2 * width) + dense(pairs, 2 * width, answers);
-    let text = stack(&encoder.text.encoder, texts, words);
-    let flops = vision(&encoder.vision, images) + text + fused + head;
-
     let tensors = vec![
         ("images", batch.images.to_data()),
         ("image_of", batch.image_of.to_data()),
@@ -237,7 +208,7 @@ fn answering(
         ("targets", batch.answers.to_data()),
     ];
     let description = json!({ "fusion": encoder });
-    Workload::new(name, description, model, tensors, flops, move |model| {
+    Workload::new(name, description, model, tensors, move |model| {
         model.answer(batch.clone()).loss
     })
 }
@@ -291,6 +262,7 @@ fn fusion(
         text_of: each(),
         answers: numbers([PAIRS], ANSWERS, device),
         ids: Vec::new(),
+        blank: Blank::None,
     };
     answering(name, &config, VOCABULARY, ANSWERS, batch, device)
 }

@@ -4,7 +4,7 @@ use burn::tensor::{Bool, Tensor};
 use crate::dropout::Dropout;
 use crate::fused::{Bools, Fused, Scores};
 use crate::route::is_fused;
-use crate::{dropout, softmax};
+use crate::{dropout, flops, softmax};
 
 /// What a masked score becomes: far below any real score, yet finite in every float type, so that a row
 /// with nothing to attend to averages over its keys and gives no NaN.
@@ -66,6 +66,7 @@ pub fn attention(
         let fit = (0..4).all(|i| dims[i] == fits[i] || (dims[i] == 1 && i < 3));
         assert!(fit, "a mask of {dims:?} for scores of {fits:?}");
     }
+    flops::record(2 * flops::dense(batch * queries, width, keys));
     if !is_fused(&query) {
         return composed(query, key, value, options);
     }

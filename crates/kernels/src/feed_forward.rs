@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use crate::dropout::{self, Dropout};
 use crate::fused::Fused;
 use crate::route::is_fused;
-use crate::{Activation, linear};
+use crate::{Activation, flops, linear};
 
 /// A linear layer.
 ///
@@ -35,6 +35,9 @@ pub fn feed_forward<const D: usize>(
 ) -> Tensor<D> {
     linear::check(&x, &inner.weight, inner.bias.as_ref());
     linear::check(&inner.weight, &outer.weight, outer.bias.as_ref());
+    for [d_input, d_output] in [inner.weight.dims(), outer.weight.dims()] {
+        flops::record(flops::dense(linear::rows(&x), d_input, d_output));
+    }
     if !is_fused(&x) {
         return composed(x, [inner, outer], activation, dropout);
     }

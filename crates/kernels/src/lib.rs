@@ -15,6 +15,9 @@
 //! | [`cross_entropy`] | everywhere | one pass each way |
 //! | [`adamw`] | everywhere | one pass over a tensor, in place |
 //! | [`squared_norm`] | everywhere | one pass, added in the same order each time |
+//! | [`matmul`] | everywhere | that of Burn, counted |
+//!
+//! [`flops`] counts what they multiply.
 //!
 //! `CRUCIBLE_KERNELS=composed` in the environment switches the backends' own code off.
 
@@ -29,6 +32,7 @@ mod dropout;
 mod feed_forward;
 #[cfg(feature = "flex")]
 mod flex;
+pub mod flops;
 mod fused;
 mod linear;
 mod norm;
@@ -43,6 +47,7 @@ pub use allocator::{Allocator, keep_freed_memory};
 pub use attention::{Attention, attention};
 pub use cross_entropy::cross_entropy;
 pub use feed_forward::{Layer, feed_forward};
+pub use flops::matmul;
 pub use linear::linear;
 pub use norm::{layer_norm, rms_norm};
 pub use route::{Implementation, among_threads, implementation, switch, threads};

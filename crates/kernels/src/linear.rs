@@ -3,7 +3,7 @@ use burn::tensor::Tensor;
 
 use crate::fused::{Floats, Fused};
 use crate::route::is_fused;
-use crate::{Activation, activation};
+use crate::{Activation, activation, flops};
 
 /// `activation(x weight + bias)` on the last axis, as one product over all rows of the input.
 ///
@@ -21,12 +21,18 @@ pub fn linear<const D: usize>(
     activation: Option<Activation>,
 ) -> Tensor<D> {
     check(&x, &weight, bias.as_ref());
+    flops::record(flops::dense(rows(&x), weight.dims()[0], weight.dims()[1]));
     if !is_fused(&x) {
         return composed(x, weight, bias, activation);
     }
     let bias = Floats::new(bias.map(Tensor::into_dispatch));
     let output = Dispatch::linear(x.into_dispatch(), weight.into_dispatch(), bias, activation);
     Tensor::from_dispatch(output)
+}
+
+/// All axes of `x` but the last, together.
+pub fn rows<const D: usize>(x: &Tensor<D>) -> usize {
+    x.dims()[..D - 1].iter().product()
 }
 
 /// Panics when the shapes do not fit.
@@ -50,7 +56,7 @@ pub fn composed<const D: usize>(
 ) -> Tensor<D> {
     let mut shape = x.dims();
     let [d_input, d_output] = weight.dims();
-    let rows: usize = shape[..D - 1].iter().product();
+    let rows = rows(&x);
     shape[D - 1] = d_output;
     let product = x.reshape([rows, d_input]).matmul(weight);
     let z = match bias {

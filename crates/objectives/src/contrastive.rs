@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Bool, Int, Tensor};
-use crucible_kernels::cross_entropy;
+use crucible_kernels::{cross_entropy, matmul};
 
 /// In place of the logit of what is no negative.
 pub(crate) const NEVER: f64 = -1e9;
@@ -119,10 +119,10 @@ pub fn siglip_of(
 fn similarities(image: Tensor<2>, text: Tensor<2>, rows: &Range<usize>) -> [Tensor<2>; 2] {
     let [pairs, _] = image.dims();
     let some = |all: &Tensor<2>| all.clone().narrow(0, rows.start, rows.len());
-    let to_texts = some(&image).matmul(text.clone().transpose());
+    let to_texts = matmul(some(&image), text.clone().transpose());
     let to_images = match rows.len() == pairs {
         true => to_texts.clone().transpose(),
-        false => some(&text).matmul(image.transpose()),
+        false => matmul(some(&text), image.transpose()),
     };
     [to_texts, to_images]
 }

@@ -57,9 +57,9 @@ pub struct CrossBlockConfig {
     pub d_context: usize,
 }
 
-/// A sub-layer's residual connection with its norm and dropout.
+/// A sub-layer's residual connection with its norm and dropout, for blocks of other sub-layers than those here.
 #[derive(Module, Debug)]
-struct Residual {
+pub struct Residual {
     norm: LayerNorm,
     dropout: Dropout,
     #[module(skip)]
@@ -67,7 +67,8 @@ struct Residual {
 }
 
 impl Residual {
-    fn new(config: &BlockConfig, device: &Device) -> Self {
+    /// A connection with fresh weights.
+    pub fn new(config: &BlockConfig, device: &Device) -> Self {
         Self {
             norm: LayerNorm::new(config.d_model, config.norm_epsilon, device),
             dropout: DropoutConfig::new(config.dropout).init(),
@@ -83,7 +84,11 @@ impl Residual {
         }
     }
 
-    fn forward(&self, x: Tensor<3>, layer: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
+    /// `x + layer(norm(x))`, or `norm(x + layer(x))` when post-norm.
+    ///
+    /// # Shapes
+    /// - `x` and output: `[batch, length, d_model]`
+    pub fn forward(&self, x: Tensor<3>, layer: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
         match self.placement {
             NormPlacement::Pre => {
                 let branch = layer(self.norm.forward(x.clone()));
@@ -121,13 +126,15 @@ impl BlockConfig {
         self.cross_attention(0).with_pattern(self.attention)
     }
 
-    fn cross_attention(&self, d_context: usize) -> MultiHeadAttentionConfig {
+    /// Attention of the block's tokens to others of that width; 0 means `d_model`.
+    pub fn cross_attention(&self, d_context: usize) -> MultiHeadAttentionConfig {
         MultiHeadAttentionConfig::new(self.d_model, self.heads)
             .with_d_context(d_context)
             .with_dropout(self.dropout)
     }
 
-    fn feed_forward(&self) -> FeedForwardConfig {
+    /// The block's feed-forward network.
+    pub fn feed_forward(&self) -> FeedForwardConfig {
         FeedForwardConfig::new(self.d_model, self.d_ff)
             .with_activation(self.activation)
             .with_dropout(self.dropout)

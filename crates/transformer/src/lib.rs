@@ -40,7 +40,7 @@ pub use attention::{
     AttentionPattern, LinearAttentionConfig, LshAttentionConfig, MultiHeadAttention,
     MultiHeadAttentionConfig, WindowAttentionConfig,
 };
-pub use block::{Block, BlockConfig, CrossBlock, CrossBlockConfig, NormPlacement};
+pub use block::{Block, BlockConfig, CrossBlock, CrossBlockConfig, NormPlacement, Residual};
 pub use config_error::ConfigError;
 pub use crucible_kernels::Activation;
 pub use decoder::{Decoder, DecoderConfig};

@@ -4,6 +4,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, activation::relu};
+use crucible_kernels::flops;
 use crucible_transformer::{Encoded, Pooling};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -90,7 +91,12 @@ impl ConvNorm {
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        self.norm.forward(self.convolution.forward(x))
+        let x = self.convolution.forward(x);
+        let [batch, _, height, width] = x.dims();
+        let [d_output, d_input, rows, columns] = self.convolution.weight.dims();
+        let outputs = batch * height * width;
+        flops::record(flops::dense(outputs, d_input * rows * columns, d_output));
+        self.norm.forward(x)
     }
 }
 

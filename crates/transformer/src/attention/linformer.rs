@@ -1,6 +1,6 @@
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Bool, Device, Tensor};
-use crucible_kernels::attention;
+use crucible_kernels::{attention, matmul};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +85,8 @@ impl Linformer {
                 Some(padding) => x.mask_fill(padding.clone(), 0.0),
                 None => x,
             };
-            by.val().narrow(1, 0, length).unsqueeze::<3>().matmul(x)
+            let by = by.val().narrow(1, 0, length).unsqueeze::<3>();
+            matmul(by, x)
         };
         let [query, key, value] = layer.projections(x);
         let key = shorten(key, &self.key);

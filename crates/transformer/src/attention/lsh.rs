@@ -1,6 +1,7 @@
 use burn::module::Module;
 use burn::tensor::kind::Basic;
 use burn::tensor::{Bool, Device, Int, Tensor};
+use crucible_kernels::matmul;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -110,12 +111,12 @@ impl Lsh {
         let order = cut.positions(sorted.clone());
         let [query, value] = cut.sorted([query, value], order.clone());
         let key = with_previous(normalised(query.clone()));
-        let scores = query.matmul(key.swap_dims(2, 3)) + self.bias(&cut, sorted);
+        let scores = matmul(query, key.swap_dims(2, 3)) + self.bias(&cut, sorted);
         // As good as any other number to take the exponential relative to: the gradient is the same.
         let largest = scores.clone().detach().max_dim(3);
         let weights = (scores - largest.clone()).exp();
         let sum = weights.clone().sum_dim(3);
-        let output = layer.dropout.forward(weights).matmul(with_previous(value));
+        let output = matmul(layer.dropout.forward(weights), with_previous(value));
         cut.merged(output, sum, largest, order).narrow(1, 0, length)
     }
 
@@ -128,7 +129,7 @@ impl Lsh {
         let (batch, heads, length) = (cut.batch, cut.heads, cut.length);
         let query = query.reshape([batch, length, heads, cut.d_head]);
         let rotations = self.rotations.clone().cast(query.dtype()).unsqueeze();
-        let rotated = query.swap_dims(1, 2).matmul(rotations);
+        let rotated = matmul(query.swap_dims(1, 2), rotations);
         let rotated = rotated
             .reshape([batch, heads, length, self.rounds, self.buckets / 2])
             .narrow(3, 0, cut.rounds);
