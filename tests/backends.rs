@@ -71,7 +71,7 @@ fn check(device: &Device) {
         worst[0], worst[1]
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(padded_cases, 15 + FusionConfig::NAMES.len());
+    assert_eq!(padded_cases, 15 + FusionConfig::names().count());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Int, Tensor};
-use crucible_fusion::{FusionConfig, FusionEncoderConfig, FusionInput};
+use crucible_fusion::{FusionConfig, FusionEncoderConfig, FusionInput, Missing};
 use crucible_training::TrainingConfig;
 use crucible_training::gradients::{clip, global_norm};
 use crucible_training::optimizer::adamw;
@@ -95,10 +95,10 @@ pub fn cases() -> Vec<Case> {
             run: Box::new(run),
         });
     }
-    for strategy in FusionConfig::NAMES {
+    for strategy in FusionConfig::names() {
         cases.push(Case {
             name: format!("fusion, {strategy}"),
-            run: Box::new(|scene| fusion(scene, strategy)),
+            run: Box::new(move |scene| fusion(scene, strategy)),
         });
     }
     cases
@@ -186,6 +186,7 @@ fn fusion(scene: &mut Scene, strategy: &str) -> Values {
         tokens,
         padding,
         text_of,
+        missing: Missing::default(),
     });
     scene.values(&model, output)
 }

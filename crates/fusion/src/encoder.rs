@@ -8,7 +8,7 @@ use crucible_transformer::{
 use crucible_vision::{Vit, VitConfig};
 use schemars::JsonSchema;
 
-use crate::{Fusion, FusionConfig, Modalities};
+use crate::{Fusion, FusionConfig, Head, Missing, Modalities, Strategy};
 
 /// Configuration of a [`FusionEncoder`].
 #[derive(Config, Debug, JsonSchema)]
@@ -49,6 +49,8 @@ pub struct FusionInput {
     pub padding: Tensor<2, Bool>,
     /// Which text each pair is about, `[pairs]`.
     pub text_of: Tensor<1, Int>,
+    /// Which pairs lack one of the two.
+    pub missing: Missing,
 }
 
 impl FusionEncoderConfig {
@@ -88,12 +90,26 @@ impl FusionEncoder {
     /// # Shapes
     /// - output: `[pairs, d_model]`
     pub fn forward(&self, input: FusionInput) -> Tensor<2> {
-        self.fusion.forward(Modalities {
+        self.fusion.forward(self.encode(input))
+    }
+
+    /// What `head` says of each pair, by [`Strategy::decide`].
+    ///
+    /// # Shapes
+    /// - `head`: from `[pairs, d_model]` to `[pairs, classes]`, which is the output too
+    pub fn decide(&self, input: FusionInput, head: &Head) -> Tensor<2> {
+        self.fusion.decide(self.encode(input), head)
+    }
+
+    /// Encodes each image and each text once.
+    pub fn encode(&self, input: FusionInput) -> Modalities {
+        Modalities {
             image: self.vision.forward(input.images),
             text: self.encode_text(input.tokens, input.padding),
             image_of: input.image_of,
             text_of: input.text_of,
-        })
+            missing: input.missing,
+        }
     }
 
     /// Texts in the width of the fusion.

@@ -1,19 +1,16 @@
 //! What the tests of all strategies share.
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{ModuleVisitor, Param};
 use burn::tensor::{Bool, Device, Distribution, Int, Tensor, TensorData, Tolerance};
 use crucible_transformer::{BlockConfig, Encoded};
 
-use crate::Modalities;
+use crate::{Missing, Modalities, Strategy};
 
 const IMAGES: usize = 2;
 const TEXTS: usize = 3;
 const PATCHES: usize = 5;
 const WORDS: usize = 4;
 const PAIRS: usize = 6;
-
-/// A strategy as a function.
-pub type Strategy = Box<dyn Fn(Modalities) -> Tensor<2>>;
 
 pub fn block() -> BlockConfig {
     BlockConfig::new(8, 2, 16)
@@ -46,34 +43,28 @@ pub fn modalities(block: &BlockConfig, device: &Device) -> Modalities {
         text,
         image_of: Tensor::<1, Int>::from_data(TensorData::from([0i32, 0, 0, 1, 1, 1]), device),
         text_of: Tensor::<1, Int>::from_data(TensorData::from([0i32, 1, 2, 0, 1, 2]), device),
+        missing: Missing::default(),
     }
 }
 
 /// Checks what every strategy promises: the shape of its output; that each pair depends on its own image
-/// and text and on no other; that padded words are ignored; and that every parameter has a gradient.
-pub fn check<M: Module>(init: impl Fn(&BlockConfig, &Device) -> (M, Strategy)) {
-    let device = Device::flex().autodiff();
+/// and text and on no other; that padded words and what is missing are ignored; and that every parameter has a
+/// gradient.
+pub fn check<S: Strategy>(init: impl Fn(&BlockConfig, &Device) -> S) {
     let block = block();
-    let (module, strategy) = init(&block, &device);
-    let input = modalities(&block, &device);
-    let output = strategy(input.clone());
-    assert_eq!(output.dims(), [PAIRS, block.d_model]);
+    let trained = Device::flex().autodiff();
+    let fusion = init(&block, &trained);
+    if fusion.num_params() > 0 {
+        every_parameter_has_a_gradient(&fusion, modalities(&block, &trained));
+    }
 
-    let rows = |modalities: Modalities| -> Vec<Vec<f32>> {
-        let values: Vec<f32> = strategy(modalities).into_data().try_to_vec().unwrap();
-        values.chunks(block.d_model).map(<[f32]>::to_vec).collect()
-    };
+    // As it is evaluated, where nothing is dropped.
+    let fusion = init(&block, &Device::flex());
+    let input = modalities(&block, &Device::flex());
+    let rows = |modalities: Modalities| rows(fusion.forward(modalities));
     let before = rows(input.clone());
-    let changed = |modalities: Modalities| -> Vec<usize> {
-        let differs =
-            |(a, b): (&Vec<f32>, &Vec<f32>)| a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-5);
-        let after = rows(modalities);
-        let pairs = before.iter().zip(&after).map(differs);
-        pairs
-            .enumerate()
-            .filter_map(|(i, differs)| differs.then_some(i))
-            .collect()
-    };
+    let changed = |modalities: Modalities| differing(&before, &rows(modalities));
+    assert_eq!((before.len(), before[0].len()), (PAIRS, block.d_model));
 
     let mut other = input.clone();
     other.image = change_row(other.image, 1);
@@ -101,7 +92,54 @@ pub fn check<M: Module>(init: impl Fn(&BlockConfig, &Device) -> (M, Strategy)) {
         );
     }
 
-    // A random direction, since the plain sum of a normalised vector has no gradient at all.
+    what_is_missing_says_nothing(&rows, &input);
+}
+
+/// Rows of values.
+fn rows(output: Tensor<2>) -> Vec<Vec<f32>> {
+    let [_, width] = output.dims();
+    let values: Vec<f32> = output.into_data().try_to_vec().unwrap();
+    values.chunks(width).map(<[f32]>::to_vec).collect()
+}
+
+/// The numbers of the rows that differ.
+fn differing(before: &[Vec<f32>], after: &[Vec<f32>]) -> Vec<usize> {
+    let differs =
+        |(a, b): (&Vec<f32>, &Vec<f32>)| a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-5);
+    let pairs = before.iter().zip(after).map(differs).enumerate();
+    pairs
+        .filter_map(|(i, differs)| differs.then_some(i))
+        .collect()
+}
+
+/// Pair 1 without its image, pair 3 without its text, pair 5 without either: what stands in the place of what is missing
+/// changes nothing, and the other pairs are as they were.
+fn what_is_missing_says_nothing(rows: &impl Fn(Modalities) -> Vec<Vec<f32>>, whole: &Modalities) {
+    let flags = |flags: [bool; PAIRS]| {
+        Tensor::<1, Bool>::from_data(TensorData::from(flags), &whole.image_of.device())
+    };
+    let mut some = whole.clone();
+    some.missing = Missing {
+        image: Some(flags([false, true, false, false, false, true])),
+        text: Some(flags([false, false, false, true, false, true])),
+    };
+    let found = rows(some.clone());
+    assert!(found.concat().iter().all(|value| value.is_finite()));
+    assert_eq!(differing(&rows(whole.clone()), &found), [1, 3, 5]);
+    // Image 0 is that of pairs 0 to 2, image 1 of the others; text 1 is that of pairs 1 and 4.
+    let mut other = some.clone();
+    other.image = change_row(other.image, 0);
+    assert_eq!(differing(&found, &rows(other)), [0, 2]);
+    let mut other = some;
+    other.image = change_row(other.image, 1);
+    // Pair 3 has no text: a product of the two is zero whatever its image, until biases have been learnt.
+    let changed = differing(&found, &rows(other));
+    assert!(changed == [3, 4] || changed == [4], "{changed:?}");
+}
+
+/// A random direction, since the plain sum of a normalised vector has no gradient at all.
+fn every_parameter_has_a_gradient<S: Strategy>(fusion: &S, modalities: Modalities) {
+    let output = fusion.forward(modalities);
     let direction = Tensor::random_like(&output, Distribution::Normal(0.0, 1.0));
     let gradients = (output * direction).sum().backward();
     let mut missing = MissingGradients {
@@ -109,12 +147,9 @@ pub fn check<M: Module>(init: impl Fn(&BlockConfig, &Device) -> (M, Strategy)) {
         path: Vec::new(),
         names: Vec::new(),
     };
-    module.visit(&mut missing);
-    assert_eq!(
-        missing.names,
-        Vec::<String>::new(),
-        "parameters without a gradient"
-    );
+    fusion.visit(&mut missing);
+    let none = Vec::<String>::new();
+    assert_eq!(missing.names, none, "parameters without a gradient");
 }
 
 /// The same, with other contents in one row.

@@ -3,14 +3,14 @@
 //! A *strategy* takes two encoded modalities and the pairs in which they belong together, and gives one
 //! vector for each pair. Each is one file, holding its config, module, forward pass and tests:
 //!
-//! | family | where the modalities meet | strategies |
-//! |---|---|---|
-//! | [`early`] | at the input: one encoder over patch and word tokens | [`Joint`] |
-//! | [`mid`] | in the upper layers: two streams joined by cross-attention | [`CoAttention`] |
-//! | [`late`] | at the output: two pooled vectors | [`Concatenation`], [`WeightedSum`], [`GatedSum`] |
+//! | family | where the modalities meet |
+//! |---|---|
+//! | [`early`] | at the input: one encoder over patch and word tokens |
+//! | [`mid`] | in the upper layers: two streams joined by cross-attention and the like |
+//! | [`late`] | at the output: two pooled vectors, or two decisions |
 //!
-//! To add one: write its file, then its arms in [`FusionConfig`] and [`Fusion`]; the compiler lists
-//! those that are missing. [`FusionEncoder`] joins a strategy with its two towers; in a [`DualEncoder`] they never meet.
+//! [`STRATEGIES`] lists them all. To add one: write its file, name it in the `mod.rs` beside it and in the list in
+//! `strategy.rs`. [`FusionEncoder`] joins a strategy with its two towers; in a [`DualEncoder`] they never meet.
 
 pub mod early;
 pub mod late;
@@ -22,14 +22,14 @@ mod modalities;
 mod strategy;
 
 pub use dual_encoder::{DualEncoder, DualEncoderConfig, LARGEST_SCALE};
-pub use early::{Joint, JointConfig};
+pub use early::*;
 pub use encoder::{FusionEncoder, FusionEncoderConfig, FusionInput};
-pub use late::{
-    Concatenation, ConcatenationConfig, GatedSum, GatedSumConfig, WeightedSum, WeightedSumConfig,
+pub use late::*;
+pub use mid::*;
+pub use modalities::{Missing, Modalities, Tokens};
+pub use strategy::{
+    Described, Family, Fusion, FusionConfig, Head, STRATEGIES, Strategy, StrategyConfig, Sublayers,
 };
-pub use mid::{CoAttention, CoAttentionConfig};
-pub use modalities::{Modalities, Tokens};
-pub use strategy::{Fusion, FusionConfig};
 
 #[cfg(test)]
 mod fixture;

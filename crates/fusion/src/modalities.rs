@@ -1,5 +1,5 @@
 use burn::tensor::{Bool, Int, Tensor};
-use crucible_transformer::Encoded;
+use crucible_transformer::{AttentionMask, Encoded, Pooling};
 
 /// Two encoded modalities and the pairs that belong together.
 ///
@@ -15,6 +15,20 @@ pub struct Modalities {
     pub image_of: Tensor<1, Int>,
     /// Which text each pair is about, `[pairs]`.
     pub text_of: Tensor<1, Int>,
+    /// Which pairs lack one of the two.
+    pub missing: Missing,
+}
+
+/// Which pairs lack their image or their text, as data can.
+///
+/// To every strategy alike, what is missing is one token of zeros and a pooled vector of zeros, whatever the tower made
+/// of what stands in its place.
+#[derive(Clone, Debug, Default)]
+pub struct Missing {
+    /// `[pairs]`, `true` = has no image; `None` when all have one.
+    pub image: Option<Tensor<1, Bool>>,
+    /// `[pairs]`, `true` = has no text; `None` when all have one.
+    pub text: Option<Tensor<1, Bool>>,
 }
 
 impl Modalities {
@@ -27,6 +41,7 @@ impl Modalities {
             text,
             image_of: own.clone(),
             text_of: own,
+            missing: Missing::default(),
         }
     }
 
@@ -35,9 +50,19 @@ impl Modalities {
     /// # Shapes
     /// - output: twice `[pairs, d_model]`
     pub fn pooled_pairs(self) -> (Tensor<2>, Tensor<2>) {
+        let pooled = |encoded: Encoded, rows, missing: Option<Tensor<1, Bool>>| {
+            let pooled = encoded.pooled.select(0, rows);
+            match missing {
+                Some(missing) => {
+                    let hidden = missing.unsqueeze_dim::<2>(1).expand(pooled.dims());
+                    pooled.mask_fill(hidden, 0.0)
+                }
+                None => pooled,
+            }
+        };
         (
-            self.image.pooled.select(0, self.image_of),
-            self.text.pooled.select(0, self.text_of),
+            pooled(self.image, self.image_of, self.missing.image),
+            pooled(self.text, self.text_of, self.missing.text),
         )
     }
 
@@ -47,8 +72,8 @@ impl Modalities {
     /// - output: `[pairs, patches, d_model]` and `[pairs, words, d_model]`, with their masks
     pub fn token_pairs(self) -> (Tokens, Tokens) {
         (
-            Tokens::gather(self.image, self.image_of),
-            Tokens::gather(self.text, self.text_of),
+            Tokens::gather(self.image, self.image_of).without(self.missing.image),
+            Tokens::gather(self.text, self.text_of).without(self.missing.text),
         )
     }
 }
@@ -71,6 +96,44 @@ impl Tokens {
                 .mask
                 .map(|mask| mask.int().select(0, rows).equal_elem(1)),
         }
+    }
+
+    /// The same, with one token of zeros in place of each sequence that is missing.
+    fn without(self, missing: Option<Tensor<1, Bool>>) -> Self {
+        let Some(missing) = missing else {
+            return self;
+        };
+        let shape @ [batch, length, _] = self.values.dims();
+        let later = Tensor::<1, Int>::arange(0..length as i64, &self.values.device());
+        let later = later
+            .greater_elem(0)
+            .unsqueeze::<2>()
+            .expand([batch, length]);
+        let rows = missing.unsqueeze_dim::<2>(1).expand([batch, length]);
+        let padding = self.padding_or_none();
+        // Padding where a sequence that is there has it, and behind the first token of one that is not.
+        let padding = padding
+            .bool_and(rows.clone().bool_not())
+            .bool_or(rows.clone().bool_and(later));
+        Self {
+            values: self
+                .values
+                .mask_fill(rows.unsqueeze_dim::<3>(2).expand(shape), 0.0),
+            padding: Some(padding),
+        }
+    }
+
+    /// The sequences pooled to a vector each.
+    ///
+    /// # Shapes
+    /// - output: `[batch, d_model]`
+    pub fn pool(self, pooling: Pooling) -> Tensor<2> {
+        pooling.forward(self.values, self.padding.as_ref())
+    }
+
+    /// The mask that hides padding from attention to these tokens.
+    pub fn mask(&self) -> Option<AttentionMask> {
+        self.padding.clone().map(AttentionMask::padding)
     }
 
     /// A part of each sequence.

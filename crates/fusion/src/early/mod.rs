@@ -1,5 +1,9 @@
 //! Early fusion: the modalities meet at the input.
 
+mod additive;
 mod joint;
+mod modality_dropout;
 
-pub use joint::{Joint, JointConfig};
+pub use additive::*;
+pub use joint::*;
+pub use modality_dropout::*;

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use crucible_transformer::{BlockConfig, linear, project};
 use schemars::JsonSchema;
 
-use crate::Modalities;
+use crate::{Modalities, Strategy, StrategyConfig};
 
 /// Configuration of [`GatedSum`].
 #[derive(Config, Debug, JsonSchema)]
@@ -24,9 +24,14 @@ pub struct GatedSum {
     pub gate: Linear,
 }
 
-impl GatedSumConfig {
-    /// A strategy with fresh weights.
-    pub fn init(&self, block: &BlockConfig, device: &Device) -> GatedSum {
+impl StrategyConfig for GatedSumConfig {
+    type Strategy = GatedSum;
+
+    fn with_layers(_layers: usize) -> Self {
+        Self::new()
+    }
+
+    fn init(&self, block: &BlockConfig, device: &Device) -> GatedSum {
         let d_model = block.d_model;
         GatedSum {
             image: linear(d_model, d_model, device),
@@ -36,29 +41,27 @@ impl GatedSumConfig {
     }
 }
 
-impl GatedSum {
-    /// # Shapes
-    /// - output: `[pairs, d_model]`
-    pub fn forward(&self, modalities: Modalities) -> Tensor<2> {
+impl Strategy for GatedSum {
+    fn forward(&self, modalities: Modalities) -> Tensor<2> {
         let (image, text) = modalities.pooled_pairs();
-        let both = Tensor::cat(vec![image.clone(), text.clone()], 1);
-        let gate = sigmoid(project(&self.gate, both));
+        let gate = self.gate(&image, &text);
         let image = project(&self.image, image).tanh();
         let text = project(&self.text, text).tanh();
         (image - text.clone()) * gate + text
     }
+
+    /// The mean of the gate over the channels.
+    fn image_weight(&self, modalities: Modalities) -> Option<Tensor<1>> {
+        let (image, text) = modalities.pooled_pairs();
+        Some(self.gate(&image, &text).mean_dim(1).squeeze_dim(1))
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixture;
-
-    #[test]
-    fn one_vector_a_pair_that_depends_on_both_and_not_on_padding() {
-        fixture::check(|block, device| {
-            let fusion = GatedSumConfig::new().init(block, device);
-            (fusion.clone(), Box::new(move |m| fusion.forward(m)))
-        });
+impl GatedSum {
+    /// # Shapes
+    /// - output: `[pairs, d_model]`
+    fn gate(&self, image: &Tensor<2>, text: &Tensor<2>) -> Tensor<2> {
+        let both = Tensor::cat(vec![image.clone(), text.clone()], 1);
+        sigmoid(project(&self.gate, both))
     }
 }

@@ -3,12 +3,11 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use crucible_transformer::{
-    AttentionMask, BlockConfig, CrossBlock, CrossBlockConfig, EncoderConfig, LayerNorm, Pooling,
-    linear, project,
+    BlockConfig, CrossBlock, CrossBlockConfig, EncoderConfig, LayerNorm, Pooling, linear, project,
 };
 use schemars::JsonSchema;
 
-use crate::{Modalities, Tokens};
+use crate::{Modalities, Strategy, StrategyConfig, Sublayers, Tokens};
 
 /// Configuration of [`CoAttention`].
 #[derive(Config, Debug, JsonSchema)]
@@ -20,7 +19,7 @@ pub struct CoAttentionConfig {
     pub pooling: Pooling,
 }
 
-/// Co-attention as in ViLBERT (Lu et al. 2019) and METER (Dou et al. 2022, section 3.1): in each layer
+/// Co-attention (ViLBERT, Lu et al. 2019) in the layers of METER (Dou et al. 2022, section 3.1): in each layer
 /// either stream attends to itself, then to the other, then passes its feed-forward network. The two
 /// streams are pooled, concatenated and projected.
 #[derive(Module, Debug)]
@@ -46,9 +45,15 @@ pub struct CoAttentionLayer {
     pub text: CrossBlock,
 }
 
-impl CoAttentionConfig {
-    /// A strategy with fresh weights.
-    pub fn init(&self, block: &BlockConfig, device: &Device) -> CoAttention {
+impl StrategyConfig for CoAttentionConfig {
+    type Strategy = CoAttention;
+    const LAYER: Sublayers = Sublayers::new(4, 2);
+
+    fn with_layers(layers: usize) -> Self {
+        Self::new(layers)
+    }
+
+    fn init(&self, block: &BlockConfig, device: &Device) -> CoAttention {
         let cross = CrossBlockConfig::new(block.clone());
         let norms = EncoderConfig::stack(block, self.layers);
         CoAttention {
@@ -66,23 +71,16 @@ impl CoAttentionConfig {
     }
 }
 
-impl CoAttention {
-    /// # Shapes
-    /// - output: `[pairs, d_model]`
-    pub fn forward(&self, modalities: Modalities) -> Tensor<2> {
+impl Strategy for CoAttention {
+    fn forward(&self, modalities: Modalities) -> Tensor<2> {
         let (image, text) = self.tokens(modalities);
-        let pool = |tokens: Tokens| self.pooling.forward(tokens.values, tokens.padding.as_ref());
-        project(
-            &self.projection,
-            Tensor::cat(vec![pool(image), pool(text)], 1),
-        )
+        let pooled = vec![image.pool(self.pooling), text.pool(self.pooling)];
+        project(&self.projection, Tensor::cat(pooled, 1))
     }
 
-    /// Patches and words of each pair as the last layer leaves them, image first.
-    pub fn tokens(&self, modalities: Modalities) -> (Tokens, Tokens) {
+    fn tokens(&self, modalities: Modalities) -> (Tokens, Tokens) {
         let (mut image, mut text) = modalities.token_pairs();
-        let mask = |tokens: &Tokens| tokens.padding.clone().map(AttentionMask::padding);
-        let (image_mask, text_mask) = (mask(&image), mask(&text));
+        let (image_mask, text_mask) = (image.mask(), text.mask());
         for layer in &self.layers {
             // Both read what the other was before this layer.
             let seen = image.values.clone();
@@ -100,19 +98,5 @@ impl CoAttention {
             text.values = norm.forward(text.values);
         }
         (image, text)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixture;
-
-    #[test]
-    fn one_vector_a_pair_that_depends_on_both_and_not_on_padding() {
-        fixture::check(|block, device| {
-            let fusion = CoAttentionConfig::new(2).init(block, device);
-            (fusion.clone(), Box::new(move |m| fusion.forward(m)))
-        });
     }
 }
