@@ -41,6 +41,9 @@ pub(crate) enum Purpose {
     Window = 5,
     Start = 6,
     Batch = 7,
+    Share = 8,
+    Noise = 9,
+    Words = 10,
 }
 
 /// A generator keyed by all of its arguments: the ChaCha key is made of them, so no two streams are related.

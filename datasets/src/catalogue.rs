@@ -7,10 +7,11 @@ use serde::Serialize;
 use crate::formats::{
     Format, Kind, Scan, captions, cifar, detect, idx, image_files, image_folder, shards, vqa,
 };
+use crate::known::{TASKS, Task};
 use crate::{CaptionData, Data, DataError, ImageData, Picture, VqaData, easy_vqa, emoji};
 
 /// A dataset that comes with Crucible.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Entry {
     /// What to give to `--data`.
     pub name: &'static str,
@@ -26,7 +27,9 @@ const LICENCE: &str = "MIT, Copyright (c) 2019 Victor Zhou";
 const EMOJI_LICENCE: &str = "pictures CC-BY 4.0, Copyright 2020 Twitter, Inc and other contributors (Twemoji); names and keywords MIT, \
      Copyright (c) 2017-2019 Miles Johnson (Emojibase)";
 
-const ENTRIES: [Entry; 6] = [
+const ENTRIES: [Entry; 6 + TASKS.len()] = entries_with_tasks();
+
+const OWN: [Entry; 6] = [
     Entry {
         name: easy_vqa::NAME,
         kind: Kind::Vqa,
@@ -64,6 +67,25 @@ const ENTRIES: [Entry; 6] = [
         licence: EMOJI_LICENCE,
     },
 ];
+
+/// The datasets above, then the tasks whose answer is known.
+const fn entries_with_tasks() -> [Entry; 6 + TASKS.len()] {
+    let mut entries = [OWN[0]; 6 + TASKS.len()];
+    let mut place = 1;
+    while place < entries.len() {
+        entries[place] = match place {
+            0..6 => OWN[place],
+            _ => Entry {
+                name: TASKS[place - 6].name,
+                kind: Kind::Vqa,
+                about: TASKS[place - 6].about,
+                licence: EMOJI_LICENCE,
+            },
+        };
+        place += 1;
+    }
+    entries
+}
 
 /// The datasets that come with Crucible.
 pub fn entries() -> &'static [Entry] {
@@ -151,6 +173,7 @@ pub(crate) fn scan_vqa(name: &str) -> Result<Scan<VqaData>, DataError> {
         Found::Entry(entry) if entry.name == easy_vqa::COMPOSITIONS => {
             easy_vqa::compositions().map(sound)
         }
+        Found::Entry(entry) if let Some(task) = Task::named(entry.name) => task.open().map(sound),
         Found::Path(Format::VqaJsonl) => vqa::scan(name, Path::new(name)),
         found => Err(wrong_kind(name, found.kind(), Kind::Vqa)),
     }

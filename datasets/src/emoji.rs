@@ -20,11 +20,11 @@ const VALID: f64 = 0.1;
 
 /// A line of `emoji.jsonl`.
 #[derive(Deserialize)]
-struct Row {
+pub(crate) struct Row {
     image: String,
-    name: String,
+    pub name: String,
     tags: Vec<String>,
-    group: String,
+    pub group: String,
 }
 
 fn rows() -> Result<Vec<Row>, DataError> {
@@ -37,7 +37,7 @@ fn rows() -> Result<Vec<Row>, DataError> {
 }
 
 /// Train, valid and test, by a hash of the picture's name, with what `sample` makes of a row.
-fn splits<S>(sample: impl Fn(Row, ImageSource) -> S) -> Result<[Vec<S>; 3], DataError> {
+pub(crate) fn splits<S>(sample: impl Fn(Row, ImageSource) -> S) -> Result<[Vec<S>; 3], DataError> {
     let mut splits = [const { Vec::new() }; 3];
     for row in rows()? {
         let split = match fraction(&row.image) {
@@ -51,7 +51,7 @@ fn splits<S>(sample: impl Fn(Row, ImageSource) -> S) -> Result<[Vec<S>; 3], Data
     Ok(splits)
 }
 
-fn digest(name: &str) -> String {
+pub(crate) fn digest(name: &str) -> String {
     let digest = Sha256::new().chain_update(name);
     hex(&digest.chain_update(ARCHIVE.bytes).finalize())
 }

@@ -11,6 +11,7 @@
 mod augment;
 mod batch;
 mod catalogue;
+mod corrupt;
 mod describe;
 mod easy_vqa;
 mod embedded;
@@ -19,6 +20,7 @@ mod error;
 mod facts;
 mod formats;
 mod images;
+pub mod known;
 mod loader;
 mod order;
 mod parallel;
@@ -27,6 +29,7 @@ mod paths;
 mod pictures;
 mod prefetch;
 mod sample;
+mod share;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -41,6 +44,7 @@ pub use batch::{
     ImageHost, Tokens, TokensHost, VqaBatch, VqaCollate, VqaHost, indices,
 };
 pub use catalogue::{Entry, entries, kind, open_captions, open_images, open_vqa};
+pub use corrupt::CorruptConfig;
 pub use describe::{Description, Duplicates, Lengths, Share, SplitCounts, describe};
 pub use easy_vqa::HELD_OUT;
 pub use error::{DataError, Place};

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::order::Order;
 use crate::prefetch::{Counter, Prefetch};
+use crate::share::shared;
 use crate::{Collate, DataError, Samples};
 
 /// How batches are prepared. Workers and prefetch change speed and memory, never a batch; window changes the order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoaderConfig {
     /// Samples in a batch; in visual question answering a sample is an image with all its questions.
@@ -25,6 +26,9 @@ pub struct LoaderConfig {
     /// 0 to shuffle over the whole training split. Else only about so many samples at a time, consecutive ones from 16
     /// places of the split: for shards on disks that are slow at random reads.
     pub window: usize,
+    /// Share of the training split to learn from, drawn by the seed: 0.1 for a tenth. A larger share holds the smaller.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub share: f64,
 }
 
 impl LoaderConfig {
@@ -35,13 +39,19 @@ impl LoaderConfig {
             workers: 1,
             prefetch: 2,
             window: 0,
+            share: 1.0,
         }
     }
 
     fn check(&self) -> Result<(), DataError> {
         let settings = [("batch_size", self.batch_size), ("prefetch", self.prefetch)];
         match settings.into_iter().find(|(_, value)| *value == 0) {
-            None => Ok(()),
+            None if self.share > 0.0 && self.share <= 1.0 => Ok(()),
+            None => Err(DataError::Setting {
+                setting: "share",
+                value: self.share.to_string(),
+                reason: "expected above 0 and at most 1".into(),
+            }),
             Some((setting, _)) => Err(DataError::Setting {
                 setting,
                 value: "0".into(),
@@ -116,7 +126,7 @@ impl<C: Collate> TrainLoader<C> {
     ///
     /// # Errors
     ///
-    /// [`DataError::Setting`] if the split is empty or a setting is 0.
+    /// [`DataError::Setting`] if the split is empty or a setting makes no sense.
     pub fn new(
         samples: Samples<C::Sample>,
         collate: Arc<C>,
@@ -126,7 +136,12 @@ impl<C: Collate> TrainLoader<C> {
         devices: &[Device],
     ) -> Result<Self, DataError> {
         Ok(Self {
-            source: Source::new(samples, collate, config, devices)?,
+            source: Source::new(
+                shared(samples, config.share, seed),
+                collate,
+                config,
+                devices,
+            )?,
             seed,
             batches: 0..batches,
         })

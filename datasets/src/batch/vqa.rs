@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Collate, Drawn, Tokens, TokensHost, indices};
 use crate::{
-    AugmentConfig, DataError, ImageProcessor, ImageSource, Question, Tokenizer, VqaSample,
+    AugmentConfig, CorruptConfig, DataError, ImageProcessor, ImageSource, Question, Tokenizer,
+    VqaSample,
 };
 
 /// Leaves one modality out, for baselines: a model that scores as well without it does not use it.
@@ -19,10 +20,24 @@ pub enum Blank {
     /// Nothing is left out.
     #[default]
     None,
-    /// Every image is zero after normalisation: question-only baseline.
+    /// No question has its image: question-only baseline.
     Image,
-    /// Every question is the empty text: image-only baseline.
+    /// No image has its question: image-only baseline.
     Question,
+    /// Neither is there: what is left is how frequent the answers are.
+    Both,
+}
+
+impl Blank {
+    /// Whether images are left out.
+    pub fn image(self) -> bool {
+        matches!(self, Self::Image | Self::Both)
+    }
+
+    /// Whether questions are left out.
+    pub fn question(self) -> bool {
+        matches!(self, Self::Question | Self::Both)
+    }
 }
 
 /// Images with all their questions.
@@ -42,6 +57,8 @@ pub struct VqaBatch {
     pub answers: Tensor<1, Int>,
     /// The questions' ids.
     pub ids: Vec<String>,
+    /// What was left out of all of them; zeros and empty texts stand in its place.
+    pub blank: Blank,
 }
 
 /// A [`VqaBatch`] in host memory.
@@ -62,6 +79,7 @@ pub struct VqaCollate {
     tokenizer: Arc<Tokenizer>,
     answers: HashMap<String, i32>,
     blank: Blank,
+    corrupt: CorruptConfig,
 }
 
 impl VqaCollate {
@@ -85,6 +103,20 @@ impl VqaCollate {
             tokenizer,
             answers,
             blank,
+            corrupt: CorruptConfig::default(),
+        })
+    }
+
+    /// The same with spoilt samples.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Setting`] if `corrupt` does not make sense.
+    pub fn corrupted(self, corrupt: &CorruptConfig) -> Result<Self, DataError> {
+        corrupt.check()?;
+        Ok(Self {
+            corrupt: corrupt.clone(),
+            ..self
         })
     }
 }
@@ -147,18 +179,20 @@ impl VqaCollate {
         let mut texts: Vec<Vec<u32>> = Vec::new();
         let mut known: HashMap<String, i32> = HashMap::new();
         for (number, Drawn { sample, draw, .. }) in (0..).zip(drawn) {
-            if self.blank == Blank::Image {
+            let start = host.images.len();
+            if self.blank.image() {
                 host.images.resize(host.images.len() + 3 * size * size, 0.0);
             } else {
                 let image = &sample.image;
                 self.images
                     .append(image, &self.augment, draw, &mut host.images)?;
+                self.corrupt.image(&mut host.images[start..], &sample.id);
             }
             for question in sample.questions {
                 host.answers.push(target(&question)?);
-                let text = match self.blank {
-                    Blank::Question => String::new(),
-                    Blank::None | Blank::Image => question.text,
+                let text = match self.blank.question() {
+                    true => String::new(),
+                    false => self.corrupt.text(question.text, &question.id),
                 };
                 let text = match known.get(&text) {
                     Some(&text) => text,
@@ -197,6 +231,7 @@ impl Collate for VqaCollate {
             text_of: indices(host.text_of, device),
             answers: indices(host.answers, device),
             ids: host.ids,
+            blank: self.blank,
         }
     }
 }

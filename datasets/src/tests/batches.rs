@@ -9,9 +9,9 @@ use image::ImageFormat;
 use super::encoded;
 use super::loaders::{config, drain};
 use crate::{
-    AugmentConfig, Blank, Collate, DataError, Draw, Drawn, EvalLoader, ImageCollate, ImageConfig,
-    ImageProcessor, ImageSource, LabelledImage, Question, Samples, Tokenizer, TokenizerConfig,
-    TrainLoader, VqaBatch, VqaCollate, VqaHost, VqaSample, open_vqa,
+    AugmentConfig, Blank, Collate, CorruptConfig, DataError, Draw, Drawn, EvalLoader, ImageCollate,
+    ImageConfig, ImageProcessor, ImageSource, LabelledImage, Question, Samples, Tokenizer,
+    TokenizerConfig, TrainLoader, VqaBatch, VqaCollate, VqaHost, VqaSample, open_vqa,
 };
 
 fn sample(number: usize, questions: &[(&str, &str)]) -> VqaSample {
@@ -67,17 +67,18 @@ fn collate(blank: Blank, augment: AugmentConfig) -> VqaCollate {
     .unwrap()
 }
 
+fn drawn() -> Vec<Drawn<VqaSample>> {
+    let drawn = |sample| Drawn {
+        sample,
+        index: 0,
+        draw: None,
+    };
+    samples().into_iter().map(drawn).collect()
+}
+
 fn batch(blank: Blank) -> (VqaCollate, VqaBatch) {
     let collate = collate(blank, AugmentConfig::default());
-    let drawn = samples()
-        .into_iter()
-        .map(|sample| Drawn {
-            sample,
-            index: 0,
-            draw: None,
-        })
-        .collect();
-    let host = collate.collate(drawn).unwrap();
+    let host = collate.collate(drawn()).unwrap();
     let batch = collate.upload(host, &Device::flex());
     (collate, batch)
 }
@@ -140,10 +141,43 @@ fn a_blank_modality_tells_nothing() {
     );
     assert_eq!(ints(&no_image.tokens), ints(&full.tokens));
     let (_, no_question) = batch(Blank::Question);
-    assert_eq!(no_question.images.into_data(), full.images.into_data());
+    assert_eq!(no_question.images.to_data(), full.images.to_data());
     assert_eq!(ints(&no_question.tokens), [2, 3]);
     assert_eq!(ints(&no_question.text_of), [0; 5]);
     assert_eq!(ints(&no_question.answers), ints(&full.answers));
+    let (_, neither) = batch(Blank::Both);
+    assert_eq!(ints(&neither.tokens), [2, 3]);
+    let blanks = [&full, &no_question, &neither].map(|batch| batch.blank);
+    assert_eq!(blanks, [Blank::None, Blank::Question, Blank::Both]);
+    assert!(
+        neither
+            .images
+            .into_data()
+            .iter::<f32>()
+            .all(|value| value == 0.0)
+    );
+}
+
+#[test]
+fn spoilt_samples_are_the_same_each_time_and_others_than_before() {
+    let corrupt = |image_noise, word_dropout| {
+        let corrupt = CorruptConfig {
+            image_noise,
+            word_dropout,
+        };
+        let collate = collate(Blank::None, AugmentConfig::default());
+        let collate = collate.corrupted(&corrupt).unwrap();
+        let batch = collate.upload(collate.collate(drawn()).unwrap(), &Device::flex());
+        (batch.images.to_data(), ints(&batch.tokens))
+    };
+    let (images, tokens) = corrupt(0.0, 0.0);
+    let (noisy, same) = corrupt(0.5, 0.0);
+    assert_ne!(noisy, images);
+    assert_eq!(same, tokens);
+    assert_eq!(corrupt(0.5, 0.0).0, noisy);
+    let (same, fewer) = corrupt(0.0, 0.6);
+    assert_eq!(same, images);
+    assert_ne!(fewer, tokens);
 }
 
 #[test]

@@ -58,10 +58,9 @@ fn numbers(len: usize) -> Samples<usize> {
 
 pub fn config(batch_size: usize, workers: usize, prefetch: usize) -> LoaderConfig {
     LoaderConfig {
-        batch_size,
         workers,
         prefetch,
-        window: 0,
+        ..LoaderConfig::new(batch_size)
     }
 }
 
