@@ -7,7 +7,7 @@
 
 use crate::strategy::Watch;
 use crate::tell;
-use crate::{Error, RunDir};
+use crate::{Error, RunDir, init};
 use burn::lr_scheduler::LrSchedulerRecord;
 use burn::module::Module;
 use burn::optim::OptimizerRecord;
@@ -239,6 +239,17 @@ pub(crate) fn of_step(dir: &RunDir, step: usize) -> Result<CheckpointSet, Error>
 /// [`Error::Checkpoint`] when there is none, or it does not fit the model.
 pub fn load_newest<M: Module>(dir: &RunDir, model: M) -> Result<M, Error> {
     chosen(dir)?.load_model(model)
+}
+
+/// SHA-256 of the weights to use, by name and to the last bit.
+///
+/// # Errors
+///
+/// [`Error::Checkpoint`] when there are none.
+pub fn digest(dir: &RunDir) -> Result<String, Error> {
+    let tensors = init::tensors(&chosen(dir)?)?.into_iter();
+    let lines = tensors.map(|(name, data)| format!("{name} {}\n", sha256(data.bytes())));
+    Ok(sha256(lines.collect::<String>().as_bytes()))
 }
 
 /// The set of a run to evaluate and use.

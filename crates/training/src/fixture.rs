@@ -272,6 +272,7 @@ pub fn run(folder: &Path, resume: bool) -> Run {
         resume,
         init: None,
         data: String::new(),
+        tuning: false,
         quiet: true,
         profile: false,
         tensorboard: false,

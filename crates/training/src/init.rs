@@ -64,7 +64,7 @@ pub(crate) fn start_from<M: Module>(model: M, init: &Init) -> Result<(M, String)
 }
 
 /// The tensors of a set, the moving average of the weights if it has one, by their paths.
-fn tensors(set: &CheckpointSet) -> Result<BTreeMap<String, TensorData>, Error> {
+pub(crate) fn tensors(set: &CheckpointSet) -> Result<BTreeMap<String, TensorData>, Error> {
     let failed = |error: burn_pack::Error| Error::Checkpoint {
         path: set.path().to_path_buf(),
         reason: error.to_string(),

@@ -62,7 +62,7 @@ pub use init::Init;
 pub use observe::{ClassificationOutput, Observe, Scalar};
 pub use profile::backward;
 pub use query::{Among, Match, Query};
-pub use recipe::{AnyRecipe, Outcome, Preset, Recipe, Resolved};
+pub use recipe::{AnyRecipe, Outcome, Preset, Probe, Recipe, Resolved, Size};
 pub use run::{Run, RunRecord};
 pub use run_dir::RunDir;
 pub use suggest::suggest;

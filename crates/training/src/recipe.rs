@@ -35,6 +35,45 @@ impl Preset {
     }
 }
 
+/// One way to spoil the input of a finished model: the key to set, for an evaluation alone.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Probe {
+    /// What is done, such as `image noise`; those of one name make a curve.
+    pub name: &'static str,
+    /// How strongly; 1 for what is done or not.
+    pub level: f64,
+    /// The key of the configuration.
+    pub key: &'static str,
+    /// Its value, as TOML or as a bare word.
+    pub value: &'static str,
+}
+
+impl Probe {
+    /// That key set to that value.
+    pub const fn new(
+        name: &'static str,
+        level: f64,
+        key: &'static str,
+        value: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            level,
+            key,
+            value,
+        }
+    }
+}
+
+/// How large a model is, told without training it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Size {
+    /// Its parameters.
+    pub parameters: usize,
+    /// Floating-point operations of the forward pass of one item; see [`Cost::flops`].
+    pub flops: f64,
+}
+
 /// What a training or an evaluation came to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
@@ -48,6 +87,17 @@ pub struct Outcome {
     pub cost: Cost,
     /// SHA-256 of the data.
     pub data_digest: String,
+}
+
+impl Outcome {
+    /// The same of a model that has just been trained at that cost.
+    pub fn after(self, cost: Cost) -> Self {
+        let flops = self.cost.flops;
+        Self {
+            cost: Cost { flops, ..cost },
+            ..self
+        }
+    }
 }
 
 /// `result.json`.
@@ -93,6 +143,10 @@ pub trait Recipe: Sync {
     const ABOUT: &'static str;
     /// Its presets; `smoke`, `quick` and `full` at least.
     const PRESETS: &'static [Preset];
+    /// The metric that its models are compared by; the loss where a run does not have it.
+    const METRIC: &'static str = "accuracy";
+    /// Ways to spoil the input of a finished model.
+    const PROBES: &'static [Probe] = &[];
     /// Its whole configuration. Every field has a doc comment and none is an `Option`.
     type Config: Serialize + DeserializeOwned + JsonSchema;
 
@@ -118,6 +172,18 @@ pub trait Recipe: Sync {
         data: &str,
         split: &str,
     ) -> Result<Outcome, Error>;
+
+    /// How large the model of a configuration is; reads data, but not its test split.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] in a recipe that cannot tell, and those of the data.
+    fn size(_config: &Self::Config, _run: &Run) -> Result<Size, Error> {
+        Err(Error::Usage(format!(
+            "the recipe `{}` does not tell the size of a model before it is trained",
+            Self::NAME
+        )))
+    }
 
     /// Answers a question about an image: the likeliest answers with their probabilities, best first.
     ///
@@ -181,6 +247,10 @@ pub trait AnyRecipe: Sync {
     fn about(&self) -> &'static str;
     /// Its presets.
     fn presets(&self) -> &'static [Preset];
+    /// The metric that its models are compared by.
+    fn metric(&self) -> &'static str;
+    /// Ways to spoil the input of a finished model.
+    fn probes(&self) -> &'static [Probe];
 
     /// Resolves the configuration, see [`config::resolve`]; opens no data.
     ///
@@ -213,6 +283,13 @@ pub trait AnyRecipe: Sync {
         data: &str,
         split: &str,
     ) -> Result<Outcome, Error>;
+
+    /// How large the model is, see [`Recipe::size`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Recipe::size`].
+    fn size(&self, config: &Table, run: &Run) -> Result<Size, Error>;
 
     /// Answers a question, see [`Recipe::ask`].
     ///
@@ -262,6 +339,14 @@ impl<R: Recipe> AnyRecipe for R {
         R::PRESETS
     }
 
+    fn metric(&self) -> &'static str {
+        R::METRIC
+    }
+
+    fn probes(&self) -> &'static [Probe] {
+        R::PROBES
+    }
+
     fn resolve(
         &self,
         preset: &str,
@@ -289,6 +374,10 @@ impl<R: Recipe> AnyRecipe for R {
         split: &str,
     ) -> Result<Outcome, Error> {
         R::evaluate(&config::read(config)?, run, data, split)
+    }
+
+    fn size(&self, config: &Table, run: &Run) -> Result<Size, Error> {
+        R::size(&config::read(config)?, run)
     }
 
     fn ask(
@@ -403,6 +492,7 @@ mod tests {
                 target: "red".into(),
                 prediction: prediction.into(),
                 score: 0.5,
+                ..Prediction::default()
             };
             Ok(Outcome {
                 metrics: BTreeMap::from([("accuracy".to_string(), 0.5)]),
@@ -412,6 +502,7 @@ mod tests {
                     steps: config.steps,
                     samples: 30,
                     seconds: 1.5,
+                    flops: 9.0,
                 },
                 data_digest: "aa".into(),
                 ..Outcome::default()

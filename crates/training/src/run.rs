@@ -37,6 +37,9 @@ pub struct RunRecord {
     pub init: String,
     /// Data set given with `--data`; empty when the configuration names it.
     pub data: String,
+    /// The split that its result is measured on: `test`, or `valid` for a run that only helps to choose.
+    #[serde(default = "test")]
+    pub scored_on: String,
     /// SHA-256 of the data as the recipe read it; empty until then.
     pub data_digest: String,
     /// Versions of the crates that decide the result.
@@ -69,6 +72,7 @@ impl RunRecord {
             threads: threads(),
             init: String::new(),
             data: data.to_string(),
+            scored_on: test(),
             data_digest: String::new(),
             versions: BTreeMap::from([
                 version("crucible", env!("CARGO_PKG_VERSION")),
@@ -80,13 +84,14 @@ impl RunRecord {
     }
 
     /// What differs between two records of what should be the same run, one line a difference.
-    fn differences(&self, other: &Self) -> Vec<String> {
+    pub fn differences(&self, other: &Self) -> Vec<String> {
         let top = [
             ("recipe", &self.recipe, &other.recipe),
             ("backend", &self.backend, &other.backend),
             ("data", &self.data, &other.data),
             ("kernels", &self.kernels, &other.kernels),
             ("init", &self.init, &other.init),
+            ("scored_on", &self.scored_on, &other.scored_on),
         ];
         let mut lines: Vec<String> = top
             .into_iter()
@@ -117,6 +122,10 @@ impl RunRecord {
 
 fn composed() -> String {
     Implementation::Composed.name().into()
+}
+
+fn test() -> String {
+    "test".into()
 }
 
 fn with_gradients(device: &Device, config: &TrainingConfig) -> Device {
@@ -181,6 +190,9 @@ pub struct Run {
     pub init: Option<Init>,
     /// The data set that `--data` names; empty for the one of the configuration.
     pub data: String,
+    /// Whether this run only helps to choose: its result is measured on the validation split, and the test split stays
+    /// untouched.
+    pub tuning: bool,
     /// Whether to print no progress.
     pub quiet: bool,
     /// Whether to say at the end where the time went.

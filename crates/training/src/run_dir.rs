@@ -13,7 +13,7 @@
 //!   lock                         held by the process that trains
 //! ```
 
-use crate::Error;
+use crate::{Error, checkpoint};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -123,6 +123,17 @@ impl RunDir {
             text.push(b'\n');
         }
         self.write(name, &text)
+    }
+
+    /// SHA-256 of a file: equal for equal bytes.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn digest(&self, name: &str) -> Result<String, Error> {
+        let file = self.file(name);
+        let bytes = fs::read(&file).map_err(Error::io("read", &file))?;
+        Ok(checkpoint::sha256(&bytes))
     }
 
     /// Reads a JSON file.

@@ -16,6 +16,14 @@ pub fn derive(seed: u64, stream: u64, index: u64) -> u64 {
         .fold(mix(seed), |state, word| mix(state.wrapping_add(word)))
 }
 
+/// The seed of what has a name instead of a number.
+pub fn named(seed: u64, stream: u64, name: &str) -> u64 {
+    let letters = name.bytes().map(u64::from);
+    letters.fold(derive(seed, stream, name.len() as u64), |state, letter| {
+        mix(state.wrapping_add(letter))
+    })
+}
+
 fn mix(word: u64) -> u64 {
     let mut z = word.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -32,6 +40,24 @@ mod tests {
     fn first_output_of_splitmix64() {
         // The published first output of SplitMix64 with state 0.
         assert_eq!(mix(0), 0xE220_A839_7B1D_CDAF);
+    }
+
+    #[test]
+    fn names_do_not_collide() {
+        let names = [
+            "",
+            "a",
+            "b",
+            "ab",
+            "ba",
+            "abc",
+            "blocks.1.weight",
+            "blocks.11.weight",
+        ];
+        let all: BTreeSet<u64> = (0..4)
+            .flat_map(|seed| names.map(|name| named(seed, INIT, name)))
+            .collect();
+        assert_eq!(all.len(), 4 * names.len());
     }
 
     #[test]

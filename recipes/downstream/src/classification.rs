@@ -20,7 +20,7 @@ use crucible_transformer::{linear, project};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::classifier;
+use crate::classifier::{self, Beside};
 use backbone::{Backbone, BackboneConfig};
 
 mod backbone;
@@ -127,7 +127,9 @@ impl Recipe for Classification {
         let collate = image_collate(&config.image, &config.augment)?;
         let model = config.init(data.labels.len(), &run.training_device(&config.training));
         let (training, loader) = (&config.training, &config.loader);
-        classifier::train(run, training, loader, collate, &data, model)
+        classifier::train(run, training, loader, collate, &data, model, |_, _| {
+            Beside::default()
+        })
     }
 
     fn evaluate(
@@ -149,6 +151,9 @@ impl Recipe for Classification {
         }
         let model = checkpoint::load_newest(&run.dir, config.init(classes.len(), &run.device))?;
         let collate = image_collate(&config.image, &config.augment)?;
-        classifier::score(run, &config.loader, collate, &data, split, &model)
+        let loader = &config.loader;
+        classifier::score(run, loader, collate, &data, split, &model, |_, _| {
+            Beside::default()
+        })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! crucible train vqa                       # late fusion, embedded easy-VQA: 99% in 2 minutes on 2 cores
-//! crucible train vqa --set fusion=mid      # or early, late-weighted, late-gated
+//! crucible train vqa --set fusion=mid      # or any other of `crucible strategies`
 //! crucible train vqa --data my/folder      # train.jsonl: {"image": ..., "question": ..., "answer": ...}
 //! ```
 
@@ -11,12 +11,14 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 use crucible_datasets::{
-    AugmentConfig, Blank, Data, ImageConfig, ImageProcessor, ImageSource, LoaderConfig, Tokenizer,
-    TokenizerConfig, VqaCollate, VqaData, open_vqa,
+    AugmentConfig, Blank, CorruptConfig, Data, ImageConfig, ImageProcessor, ImageSource,
+    LoaderConfig, Split, Tokenizer, TokenizerConfig, VqaCollate, VqaData, open_vqa,
 };
 use crucible_fusion::FusionConfig;
-use crucible_shared::{TowersConfig, data_name, reopen_tokenizer, tokenizer};
-use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, config};
+use crucible_shared::{TowersConfig, data_name, reopen_tokenizer, size, tokenizer};
+use crucible_training::{
+    Error, Outcome, Preset, Probe, Recipe, Run, Size, TrainingConfig, checkpoint, config,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +36,10 @@ pub struct Vqa;
 pub struct VqaConfig {
     /// Dataset: a name of the catalogue (`crucible data`) or a folder.
     pub data: String,
-    /// Leave a modality out, to see what the other can do alone: none, image or question.
+    /// Leave a modality out, to see what the other can do alone: none, image, question or both.
     pub blank: Blank,
+    /// Spoil the samples of every split, to see what a model stands.
+    pub corrupt: CorruptConfig,
     /// How images are prepared.
     pub image: ImageConfig,
     /// Random changes to the training images.
@@ -46,7 +50,7 @@ pub struct VqaConfig {
     pub loader: LoaderConfig,
     /// The two towers.
     pub model: TowersConfig,
-    /// How the two are fused: early, mid, late, late-weighted or late-gated.
+    /// How the two are fused; `crucible strategies` lists the ways.
     pub fusion: FusionConfig,
     /// Optimizer, schedule, how often to look and save.
     pub training: TrainingConfig,
@@ -81,6 +85,7 @@ impl Task {
         let tokenizer = Arc::new(tokenizer);
         let augment = config.augment.clone();
         let collate = VqaCollate::new(images, augment, tokenizer.clone(), &answers, config.blank);
+        let collate = collate.and_then(|collate| collate.corrupted(&config.corrupt));
         let collate = Arc::new(collate.map_err(Error::data)?);
         Ok(Self {
             tokenizer,
@@ -98,6 +103,7 @@ impl Recipe for Vqa {
     const NAME: &'static str = "vqa";
     const ABOUT: &'static str = "answers questions about images; early, mid or late fusion";
     const PRESETS: &'static [Preset] = &presets::PRESETS;
+    const PROBES: &'static [Probe] = &presets::PROBES;
     type Config = VqaConfig;
 
     fn preset(preset: &str, choices: &toml::Table) -> VqaConfig {
@@ -115,7 +121,8 @@ impl Recipe for Vqa {
         let task = Task::prepare(config, run, &data)?;
         let model = task.init(config, &run.training_device(&config.training));
         let (training, loader) = (&config.training, &config.loader);
-        classifier::train(run, training, loader, task.collate, &data, model)
+        let tell = VqaModel::beside;
+        classifier::train(run, training, loader, task.collate, &data, model, tell)
     }
 
     fn evaluate(config: &VqaConfig, run: &Run, data: &str, split: &str) -> Result<Outcome, Error> {
@@ -128,7 +135,23 @@ impl Recipe for Vqa {
             labels: task.answers,
             ..data
         };
-        classifier::score(run, &config.loader, task.collate, &data, split, &model)
+        let (loader, tell) = (&config.loader, VqaModel::beside);
+        classifier::score(run, loader, task.collate, &data, split, &model, tell)
+    }
+
+    fn size(config: &VqaConfig, run: &Run) -> Result<Size, Error> {
+        let data = open_vqa(data_name("", run, &config.data)).map_err(Error::data)?;
+        let texts = data.training_texts().map_err(Error::data)?;
+        let tokenizer = match config.tokenizer.file.is_empty() {
+            true => Tokenizer::new(&config.tokenizer, &texts),
+            false => {
+                Tokenizer::from_file(config.tokenizer.file.as_ref(), config.tokenizer.max_length)
+            }
+        };
+        let task = Task::new(config, tokenizer.map_err(Error::data)?, data.labels.clone())?;
+        let model = task.init(config, &run.device);
+        let samples = data.samples(Split::Valid).map_err(Error::data)?;
+        size(run, &config.loader, task.collate, samples, &model)
     }
 
     fn ask(

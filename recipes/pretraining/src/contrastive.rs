@@ -17,7 +17,8 @@ use crucible_datasets::{
 };
 use crucible_fusion::{DualEncoder, DualEncoderConfig};
 use crucible_shared::{
-    Rehearsal, TowersConfig, data_name, learn_as_rehearsed, reopen_tokenizer, tokenizer,
+    Rehearsal, TowersConfig, data_name, final_split, learn_as_rehearsed, reopen_tokenizer,
+    tokenizer,
 };
 use crucible_training::{
     Among, Error, Match, Outcome, Preset, Query, Recipe, Run, TrainingConfig, checkpoint,
@@ -114,6 +115,7 @@ impl Recipe for Contrastive {
     const NAME: &'static str = "contrastive";
     const ABOUT: &'static str = "learns which text belongs to which image (CLIP, SigLIP)";
     const PRESETS: &'static [Preset] = &presets::PRESETS;
+    const METRIC: &'static str = "i2t_r5";
     type Config = ContrastiveConfig;
 
     fn preset(preset: &str, _: &toml::Table) -> ContrastiveConfig {
@@ -131,8 +133,9 @@ impl Recipe for Contrastive {
             )));
         }
         let data = config.open("", run)?;
-        data.samples(Split::Test).map_err(Error::data)?;
-        config.zero_shot.check(Split::Test)?;
+        let split = final_split(run);
+        data.samples(split).map_err(Error::data)?;
+        config.zero_shot.check(split)?;
         run.record_data(&data.digest)?;
         let texts = data.training_texts().map_err(Error::data)?;
         let tokenizer = tokenizer(&config.tokenizer, run, texts)?;
@@ -144,11 +147,8 @@ impl Recipe for Contrastive {
             at_once: config.at_once(),
         };
         let fitted = learn_as_rehearsed(run, training, loader, &collate, &data, model, rehearsal)?;
-        let outcome = score(config, run, &collate, &data, Split::Test, &fitted.model)?;
-        Ok(Outcome {
-            cost: fitted.cost,
-            ..outcome
-        })
+        let outcome = score(config, run, &collate, &data, split, &fitted.model)?;
+        Ok(outcome.after(fitted.cost))
     }
 
     fn evaluate(

@@ -62,6 +62,7 @@ impl Recipe for Mlm {
     const NAME: &'static str = "mlm";
     const ABOUT: &'static str = "guesses the words that are hidden from it (BERT)";
     const PRESETS: &'static [Preset] = &presets::PRESETS;
+    const METRIC: &'static str = "perplexity";
     type Config = MlmConfig;
 
     fn preset(preset: &str, choices: &toml::Table) -> MlmConfig {

@@ -14,9 +14,9 @@ use crucible_datasets::{
     open_pictures,
 };
 use crucible_objectives::masking::PatchMasking;
-use crucible_shared::{data_name, learn, measure};
+use crucible_shared::{data_name, final_split, learn, measure};
 use crucible_training::{
-    Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, seeds, tell,
+    Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint, fit::draw, tell,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,6 +85,7 @@ impl Recipe for Mvm {
     const NAME: &'static str = "mvm";
     const ABOUT: &'static str = "guesses the patches of an image that are hidden from it (MAE)";
     const PRESETS: &'static [Preset] = &presets::PRESETS;
+    const METRIC: &'static str = "probe_accuracy";
     type Config = MvmConfig;
 
     fn preset(preset: &str, _: &toml::Table) -> MvmConfig {
@@ -98,7 +99,8 @@ impl Recipe for Mvm {
         let patches = config.masking.check(side * side);
         patches.map_err(|reason| Error::Usage(format!("masking.{reason}")))?;
         let data = config.open("", run)?;
-        data.samples(Split::Test).map_err(Error::data)?;
+        let split = final_split(run);
+        data.samples(split).map_err(Error::data)?;
         if !config.probe.is_empty() {
             let probed = open_images(&config.probe).map_err(Error::data)?;
             if probed.labels.len() < 2 {
@@ -114,11 +116,8 @@ impl Recipe for Mvm {
         let collate = config.collate()?;
         let (training, loader) = (&config.training, &config.loader);
         let fitted = learn(run, training, loader, &collate, &data, model)?;
-        let outcome = score(config, run, collate, &data, Split::Test, &fitted.model)?;
-        Ok(Outcome {
-            cost: fitted.cost,
-            ..outcome
-        })
+        let outcome = score(config, run, collate, &data, split, &fitted.model)?;
+        Ok(outcome.after(fitted.cost))
     }
 
     fn evaluate(config: &MvmConfig, run: &Run, data: &str, split: &str) -> Result<Outcome, Error> {
@@ -148,7 +147,13 @@ fn score(
             if !run.quiet {
                 tell!("probe  {encoder} encoder, images of {}", config.probe);
             }
-            let found = probe::probe(&config.probe, &images, vision, &run.device)?;
+            let found = probe::probe(
+                &config.probe,
+                &images,
+                vision,
+                &run.device,
+                final_split(run),
+            )?;
             for (name, accuracy) in [("probe", found.linear), ("knn", found.neighbours)] {
                 let name = format!("{name}{prefix}_accuracy");
                 outcome.metrics.insert(name, accuracy);
@@ -156,12 +161,9 @@ fn score(
             Ok(())
         };
         probe("trained", "", &model.encoder.vision)?;
-        run.device.seed(seeds::derive(run.seed, seeds::INIT, 0));
-        probe(
-            "random",
-            "_random",
-            &config.init(&run.device).encoder.vision,
-        )?;
+        let untrained = config.init(&run.device);
+        draw(&untrained, &run.device, run.seed);
+        probe("random", "_random", &untrained.encoder.vision)?;
     }
     Ok(outcome)
 }

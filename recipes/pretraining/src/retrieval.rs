@@ -68,6 +68,7 @@ pub fn score<E: Embed>(
             target: sample.captions[0].clone(),
             prediction: texts[best].clone(),
             score,
+            ..Prediction::default()
         }
     });
     let predictions = predictions.collect();

@@ -17,7 +17,8 @@ use crucible_datasets::{
 use crucible_fusion::{FusionConfig, FusionEncoderConfig};
 use crucible_objectives::masking::{PatchMasking, TokenMasking};
 use crucible_shared::{
-    Rehearsal, TowersConfig, data_name, learn_as_rehearsed, measure, reopen_tokenizer, tokenizer,
+    Rehearsal, TowersConfig, data_name, final_split, learn_as_rehearsed, measure, reopen_tokenizer,
+    tokenizer,
 };
 use crucible_training::{
     Among, Error, Match, Outcome, Preset, Query, Recipe, Run, TrainingConfig, checkpoint, config,
@@ -127,6 +128,7 @@ impl Recipe for Vlp {
     const ABOUT: &'static str =
         "contrast, matching, hidden words and patches, jointly (ALBEF, FLAVA)";
     const PRESETS: &'static [Preset] = &presets::PRESETS;
+    const METRIC: &'static str = "i2t_r5";
     type Config = VlpConfig;
 
     fn preset(preset: &str, choices: &toml::Table) -> VlpConfig {
@@ -146,7 +148,8 @@ impl Recipe for Vlp {
         let patches = config.patch_masking.check((image / patch).pow(2));
         patches.map_err(|reason| Error::Usage(format!("patch_masking.{reason}")))?;
         let data = config.open("", run)?;
-        data.samples(Split::Test).map_err(Error::data)?;
+        let split = final_split(run);
+        data.samples(split).map_err(Error::data)?;
         run.record_data(&data.digest)?;
         let tokenizer = tokenizer(&config.tokenizer, run, config.texts(&data)?)?;
         let model = config.init(&tokenizer, &run.training_device(&config.training));
@@ -161,11 +164,8 @@ impl Recipe for Vlp {
             at_once: loader.batch_size,
         };
         let fitted = learn_as_rehearsed(run, training, loader, &collate, &data, model, rehearsal)?;
-        let outcome = score(config, run, collate, &data, Split::Test, &fitted.model)?;
-        Ok(Outcome {
-            cost: fitted.cost,
-            ..outcome
-        })
+        let outcome = score(config, run, collate, &data, split, &fitted.model)?;
+        Ok(outcome.after(fitted.cost))
     }
 
     fn evaluate(config: &VlpConfig, run: &Run, data: &str, split: &str) -> Result<Outcome, Error> {

@@ -7,12 +7,16 @@ use burn::module::Module;
 use burn::train::{InferenceStep, LearnerModel, TrainStep};
 use crucible_datasets::{
     AugmentConfig, Collate, Data, EvalLoader, ImageCollate, ImageConfig, ImageProcessor,
-    LoaderConfig, Split, TrainLoader,
+    LoaderConfig, Samples, Split, TrainLoader,
 };
 use crucible_kernels::among_threads;
+use crucible_kernels::flops::counted;
 use crucible_training::memory::rehearse;
 use crucible_training::metrics::Means;
-use crucible_training::{Cost, Error, Fitted, Observe, Outcome, Run, TrainingConfig, fit};
+use crucible_training::{Cost, Error, Fitted, Observe, Outcome, Run, Size, TrainingConfig, fit};
+
+/// Batches that tell the size of a model.
+const SIZED: usize = 4;
 
 /// How a training is rehearsed.
 pub struct Rehearsal<C> {
@@ -126,13 +130,19 @@ where
     <M as TrainStep>::Output: Observe,
     <M as InferenceStep>::Output: Observe,
 {
-    data.samples(Split::Test).map_err(Error::data)?;
+    let split = final_split(run);
+    data.samples(split).map_err(Error::data)?;
     let fitted = learn(run, config, loader, &collate, data, model)?;
-    let outcome = measure(run, loader, collate, data, Split::Test, &fitted.model)?;
-    Ok(Outcome {
-        cost: fitted.cost,
-        ..outcome
-    })
+    let outcome = measure(run, loader, collate, data, split, &fitted.model)?;
+    Ok(outcome.after(fitted.cost))
+}
+
+/// The split that tells what a run came to: the test split, or, of one that helps to choose, the validation split.
+pub fn final_split(run: &Run) -> Split {
+    match run.tuning {
+        true => Split::Valid,
+        false => Split::Test,
+    }
 }
 
 /// One pass over a split: the means of what the steps observe, without predictions.
@@ -155,21 +165,67 @@ where
 {
     let samples = data.samples(split).map_err(Error::data)?;
     let loader = EvalLoader::new(samples, collate, loader, &run.device).map_err(Error::data)?;
-    let mut means = Means::default();
-    for batch in loader.iter() {
-        let (batch, model) = (batch.map_err(Error::data)?, model.clone());
-        let step = move || InferenceStep::step(&model, batch).observe();
-        means.add(&among_threads(&run.device, step));
-    }
+    let (means, size) = pass(run, &loader, model, usize::MAX)?;
     Ok(Outcome {
         metrics: means.means(),
         cost: Cost {
-            parameters: model.num_params(),
+            parameters: size.parameters,
+            flops: size.flops,
             ..Cost::default()
         },
         data_digest: data.digest.clone(),
         ..Outcome::default()
     })
+}
+
+/// How large a model is, by its first batches of some samples.
+///
+/// # Errors
+///
+/// Those of the data.
+pub fn size<M, C>(
+    run: &Run,
+    loader: &LoaderConfig,
+    collate: Arc<C>,
+    samples: Samples<C::Sample>,
+    model: &M,
+) -> Result<Size, Error>
+where
+    C: Collate,
+    M: Module + InferenceStep<Input = C::Batch>,
+    <M as InferenceStep>::Output: Observe,
+{
+    let loader = EvalLoader::new(samples, collate, loader, &run.device).map_err(Error::data)?;
+    pass(run, &loader, model, SIZED).map(|(_, size)| size)
+}
+
+/// At most so many batches: what their steps observe, and what a loss counts as one item takes.
+fn pass<M, C>(
+    run: &Run,
+    loader: &EvalLoader<C>,
+    model: &M,
+    batches: usize,
+) -> Result<(Means, Size), Error>
+where
+    C: Collate,
+    M: Module + InferenceStep<Input = C::Batch>,
+    <M as InferenceStep>::Output: Observe,
+{
+    let (mut means, mut items, mut flops) = (Means::default(), 0.0, 0);
+    for batch in loader.iter().take(batches) {
+        let (batch, model) = (batch.map_err(Error::data)?, model.clone());
+        let step = move || counted(|| InferenceStep::step(&model, batch).observe());
+        let (scalars, count) = among_threads(&run.device, step);
+        let losses = scalars.iter().filter(|scalar| scalar.name == "loss");
+        items += losses.map(|scalar| scalar.weight).sum::<f64>();
+        flops += count;
+        means.add(&scalars);
+    }
+    let size = Size {
+        parameters: model.num_params(),
+        flops: flops as f64 / f64::max(items, 1.0),
+    };
+    Ok((means, size))
 }
 
 /// What makes batches of images with classes.

@@ -7,7 +7,8 @@ mod tokens;
 mod towers;
 
 pub use learn::{
-    Rehearsal, data_name, image_collate, learn, learn_and_measure, learn_as_rehearsed, measure,
+    Rehearsal, data_name, final_split, image_collate, learn, learn_and_measure, learn_as_rehearsed,
+    measure, size,
 };
 pub use tokens::{reopen_tokenizer, tokenizer};
 pub use towers::{ImageTower, Layers, TextTower, TowersConfig};

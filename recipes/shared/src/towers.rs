@@ -1,7 +1,7 @@
 use burn::module::Module;
 use burn::tensor::Device;
 use crucible_datasets::ImageConfig;
-use crucible_fusion::{ConcatenationConfig, FusionConfig};
+use crucible_fusion::{ConcatenationConfig, Family, FusionConfig, STRATEGIES, Sublayers};
 use crucible_training::Error;
 use crucible_transformer::{Activation, EncoderConfig, Pooling, TextEncoder, TextEncoderConfig};
 use crucible_vision::{Vit, VitConfig};
@@ -21,14 +21,25 @@ pub struct Layers {
 
 impl Layers {
     /// `budget` layers for a strategy, of a feed-forward layer `ratio` times as wide as the tokens. Of `d_model^2`
-    /// parameters a layer has `4 + 2 ratio`; a co-attention layer has two streams with a second attention each,
-    /// `2 (8 + 2 ratio)`, and so stands for two to three layers.
+    /// parameters a layer has `4 + 2 ratio`. Where the modalities meet in the upper layers, about half of the budget is
+    /// for these, and the towers have what is left.
     pub fn of(strategy: &str, budget: usize, ratio: usize) -> Self {
-        let (towers, fusion) = match strategy {
-            "early" => (0, budget),
-            "mid" => {
-                let fusion = (budget / 5).max(1);
-                (budget - fusion * (16 + 4 * ratio) / (4 + 2 * ratio), fusion)
+        let known = STRATEGIES.iter().find(|known| known.name == strategy);
+        let (towers, fusion) = match known {
+            Some(known) if known.family == Family::Early => (0, budget),
+            Some(known) if known.family == Family::Mid => {
+                let Sublayers {
+                    attentions,
+                    feed_forwards,
+                    linears,
+                } = known.layer;
+                let units = 4 * attentions + 2 * ratio * feed_forwards + linears;
+                let weight = units as f64 / (4 + 2 * ratio) as f64;
+                let fusion = (budget as f64 / 2.0 / weight)
+                    .round()
+                    .max(known.least as f64);
+                let towers = (budget as f64 - fusion * weight).round().max(0.0);
+                (towers as usize, fusion as usize)
             }
             _ => (budget, 0),
         };

@@ -2,13 +2,14 @@
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use crucible_datasets::VqaBatch;
-use crucible_fusion::{FusionEncoder, FusionEncoderConfig, FusionInput};
+use crucible_fusion::{FusionEncoder, FusionEncoderConfig, FusionInput, Missing, Strategy};
 use crucible_training::{ClassificationOutput, steps};
 use crucible_transformer::{Activation, linear, project, project_and_activate};
 
 use super::VqaConfig;
+use crate::classifier::Beside;
 
 impl VqaConfig {
     /// The encoder for a vocabulary of that size.
@@ -44,21 +45,44 @@ impl VqaModel {
     /// # Shapes
     /// - output: logits `[questions, answers]`
     pub fn logits(&self, batch: VqaBatch) -> Tensor<2> {
-        let fused = self.encoder.forward(FusionInput {
-            images: batch.images,
-            image_of: batch.image_of,
-            tokens: batch.tokens,
-            padding: batch.padding,
-            text_of: batch.text_of,
-        });
-        let hidden = project_and_activate(&self.hidden, fused, self.activation);
-        project(&self.output, hidden)
+        self.encoder.decide(input(batch), &|fused| {
+            let hidden = project_and_activate(&self.hidden, fused, self.activation);
+            project(&self.output, hidden)
+        })
+    }
+
+    /// Which image each question is about and, where the fusion weighs the two, how much it weighs.
+    pub fn beside(&self, batch: VqaBatch) -> Beside {
+        let image_of = Some(batch.image_of.clone());
+        let encoded = self.encoder.encode(input(batch));
+        Beside {
+            image_of,
+            image_weights: self.encoder.fusion.image_weight(encoded),
+        }
     }
 
     /// The logits with their cross-entropy.
     pub fn answer(&self, batch: VqaBatch) -> ClassificationOutput {
         let (targets, ids) = (batch.answers.clone(), batch.ids.clone());
         ClassificationOutput::new(self.logits(batch), targets, ids)
+    }
+}
+
+fn input(batch: VqaBatch) -> FusionInput {
+    let questions = batch.image_of.dims();
+    let device = batch.images.device().inner();
+    let all = || Tensor::<1, Int>::ones(questions, &device).bool();
+    let missing = Missing {
+        image: batch.blank.image().then(all),
+        text: batch.blank.question().then(all),
+    };
+    FusionInput {
+        images: batch.images,
+        image_of: batch.image_of,
+        tokens: batch.tokens,
+        padding: batch.padding,
+        text_of: batch.text_of,
+        missing,
     }
 }
 

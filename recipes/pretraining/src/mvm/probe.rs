@@ -13,7 +13,7 @@ const AT_A_TIME: usize = 64;
 /// Of the neighbours that vote.
 const NEIGHBOURS: usize = 20;
 
-/// Accuracy on the test split of `data`, on the pooled tokens.
+/// Accuracy on a split of `data`, on the pooled tokens.
 pub struct Accuracy {
     /// Of a linear probe.
     pub linear: f64,
@@ -21,20 +21,17 @@ pub struct Accuracy {
     pub neighbours: f64,
 }
 
-/// What the classes of `data` can be told apart by.
+/// What the classes of `data` can be told apart by in a split.
 pub fn probe(
     data: &str,
     images: &ImageProcessor,
     vision: &Vit,
     device: &Device,
+    split: Split,
 ) -> Result<Accuracy, Error> {
     let data = open_images(data).map_err(Error::data)?;
     let encode = |split| encode(&data, split, images, vision, device);
-    let (train, valid, test) = (
-        encode(Split::Train)?,
-        encode(Split::Valid)?,
-        encode(Split::Test)?,
-    );
+    let (train, valid, test) = (encode(Split::Train)?, encode(Split::Valid)?, encode(split)?);
     Ok(Accuracy {
         neighbours: nearest_neighbours(&train, NEIGHBOURS, &test),
         linear: linear_probe(&train, &valid, &test, data.labels.len()),

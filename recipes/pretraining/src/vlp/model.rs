@@ -5,7 +5,10 @@ use burn::nn::{Initializer, Linear};
 use burn::tensor::{Device, ExecutionError, Int, Tensor};
 use burn::train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use crucible_datasets::{CaptionBatch, Tokens};
-use crucible_fusion::{Fusion, FusionEncoder, FusionEncoderConfig, LARGEST_SCALE, Modalities};
+use crucible_fusion::{
+    Family, FusionEncoder, FusionEncoderConfig, LARGEST_SCALE, Missing, Modalities, Strategy,
+};
+use crucible_kernels::matmul;
 use crucible_objectives::contrastive::Contrastive;
 use crucible_objectives::language::{at_positions, masked_language};
 use crucible_objectives::matching::{hard_negatives, matching, matching_targets};
@@ -172,7 +175,7 @@ impl VlpModel {
         let (mut image_of, mut text_of) = (vec![own.clone()], vec![own.clone()]);
         if let Some(draw) = negatives {
             let [images, texts] = self.embed(image, text).map(normalise);
-            let similarity = images.matmul(texts.transpose()) * self.scale().reshape([1, 1]);
+            let similarity = matmul(images, texts.transpose()) * self.scale().reshape([1, 1]);
             let fits = &pairs.fits;
             let other_texts = hard_negatives(similarity.clone(), fits.clone(), draw);
             let fits = fits.clone().map(Tensor::transpose);
@@ -185,6 +188,7 @@ impl VlpModel {
             text: text.clone(),
             image_of: Tensor::cat(image_of, 0),
             text_of: Tensor::cat(text_of, 0),
+            missing: Missing::default(),
         });
         let logits = project(&self.matcher, fused);
         let [guesses, _] = logits.dims();
@@ -228,12 +232,13 @@ impl VlpModel {
         let [pairs, patches, _] = target.dims();
         let seen = hide_patches(images, hidden.clone(), self.patch);
         let image = self.encoder.vision.forward(seen);
-        let tokens = match &self.encoder.fusion {
-            Fusion::Early(fusion) => {
+        let fusion = &self.encoder.fusion;
+        let tokens = match fusion.family() {
+            Family::Early => {
                 let text = self.encoder.encode_text(texts.ids, texts.padding);
                 fusion.tokens(Modalities::paired(image, text)).0.values
             }
-            _ => image.tokens,
+            Family::Mid | Family::Late => image.tokens,
         };
         // A `[CLS]` token stands before the patches.
         let [_, length, _] = tokens.dims();
