@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// What the model said about one test item; one line of `predictions.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// The item's name in its dataset.
     pub id: String,
@@ -16,6 +16,13 @@ pub struct Prediction {
     /// read back as NaN.
     #[serde(deserialize_with = "number_or_nan")]
     pub score: f64,
+    /// How much of it rests on the image, from 0 to 1, where a model weighs image and text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_weight: Option<f64>,
+    /// The picture of the split that the item is about, where several items can share one: such items are no
+    /// independent draws.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<u64>,
 }
 
 impl Prediction {
@@ -159,6 +166,7 @@ mod tests {
             target: target.into(),
             prediction: prediction.into(),
             score: 0.5,
+            ..Prediction::default()
         }
     }
 
