@@ -17,7 +17,6 @@
 
 mod chart;
 mod compare;
-mod dots;
 mod figure;
 mod number;
 mod page;
@@ -25,7 +24,10 @@ mod run;
 mod scale;
 mod series;
 
-pub use compare::{Arm, ArmRun, ArmSummary, CompareReport, Metric, Point, Track};
+pub use compare::{
+    Arm, ArmRun, ArmSummary, Attribution, CompareReport, Condition, Example, Metric, Point, Probe,
+    Track,
+};
 pub use figure::{Figure, Png};
 pub use run::{RunReport, SampleCard};
 pub use scale::Axis;

@@ -1,7 +1,7 @@
 //! Line charts as SVG that keeps its text and strokes at one size at every width: places are per cent of the
 //! picture, and only the lines live in a stretched view box.
 
-use super::page::{caption, escape};
+use super::page::{caption, escape, shortened};
 use super::scale::{Axis, Scale};
 use super::series::{Points, thinned};
 
@@ -14,6 +14,8 @@ pub(super) enum Weight {
     Thin,
     /// What is meant to be read.
     Bold,
+    /// Dots at the points, for lines that join only a few.
+    Marks,
 }
 
 impl Weight {
@@ -22,6 +24,7 @@ impl Weight {
             Self::Faint => "faint",
             Self::Thin => "thin",
             Self::Bold => "bold",
+            Self::Marks => "marks",
         }
     }
 }
@@ -29,8 +32,8 @@ impl Weight {
 /// One line of a chart.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// Which colour: the number of the arm or series.
-    pub(super) colour: usize,
+    /// Which colour: the number of the arm or series; grey without.
+    pub(super) colour: Option<usize>,
     pub(super) weight: Weight,
     /// What the line is, for who points at it.
     pub(super) name: String,
@@ -38,29 +41,41 @@ pub(super) struct Line {
     pub(super) points: Points,
 }
 
+/// One entry of a legend.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) colour: Option<usize>,
+    pub(super) label: String,
+    /// The last value of the line.
+    pub(super) last: Option<f64>,
+}
+
 /// A line chart with its heading, legend and note.
 #[derive(Debug)]
 pub(super) struct Chart {
     pub(super) title: String,
     pub(super) x_label: String,
+    pub(super) x_axis: Axis,
     pub(super) axis: Axis,
-    /// Label and last value of each colour.
-    pub(super) legend: Vec<(String, Option<f64>)>,
+    pub(super) legend: Vec<Entry>,
     pub(super) lines: Vec<Line>,
     /// What the reader must know to read it, as text.
     pub(super) note: String,
 }
 
 /// How many colours the style knows.
-pub(super) const COLOURS: usize = 7;
+const COLOURS: usize = 7;
 
-/// The classes that give a line the colour of its number, and dashes where the colours repeat.
-fn colour(number: usize) -> String {
-    format!("s{} d{}", number % COLOURS, (number / COLOURS) % 3)
+/// The classes that give a line the colour of its number, and dashes where the colours repeat; grey without.
+pub(super) fn colour(number: Option<usize>) -> String {
+    number.map_or_else(
+        || "rest".to_owned(),
+        |number| format!("s{} d{}", number % COLOURS, (number / COLOURS) % 3),
+    )
 }
 
 /// A short piece of the line of a number, to stand before its name.
-pub(super) fn key(number: usize) -> String {
+pub(super) fn key(number: Option<usize>) -> String {
     let class = colour(number);
     format!(
         "<svg class=\"key {class}\" aria-hidden=\"true\"><line class=\"bold\" x1=\"0\" x2=\"100%\" y1=\"50%\" y2=\"50%\"/></svg>"
@@ -78,6 +93,32 @@ pub(super) fn tick(x: &Scale, index: usize) -> String {
     format!(
         "<text{class} x=\"{place}\" y=\"100%\" dy=\"1.6em\" text-anchor=\"middle\">{label}</text>\n"
     )
+}
+
+impl Scale {
+    /// The rules of a vertical axis across a plot, each with its label.
+    pub(super) fn rules(&self) -> String {
+        let mut svg = String::new();
+        for &tick in &self.ticks {
+            let (place, label) = (percent(1.0 - self.place(tick)), self.label(tick));
+            svg += &format!(
+                "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"{place}\" y2=\"{place}\"/><text x=\"-8\" y=\"{place}\" dy=\".32em\" text-anchor=\"end\">{label}</text>\n"
+            );
+        }
+        svg
+    }
+
+    /// The foot of a plot: a rule, the ticks of a horizontal axis and what it is.
+    pub(super) fn feet(&self, label: &str) -> String {
+        let rule = "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"100%\" y2=\"100%\"/>\n";
+        let ticks: String = (0..self.ticks.len())
+            .map(|index| tick(self, index))
+            .collect();
+        format!(
+            "{rule}{ticks}<text class=\"axis\" x=\"50%\" y=\"100%\" dy=\"3.1em\" text-anchor=\"middle\">{}</text>\n",
+            escape(&shortened(label, 48))
+        )
+    }
 }
 
 impl Chart {
@@ -117,13 +158,17 @@ impl Chart {
     }
 
     fn legend(&self) -> String {
-        let entry = |(number, (label, last)): (usize, &(String, Option<f64>))| {
-            let last = last.map_or(String::new(), |last| {
+        let entry = |entry: &Entry| {
+            let last = entry.last.map_or(String::new(), |last| {
                 format!(" <b>{}</b>", self.axis.format(last))
             });
-            format!("<li>{}{}{last}</li>\n", key(number), escape(label))
+            format!(
+                "<li>{}{}{last}</li>\n",
+                key(entry.colour),
+                escape(&entry.label)
+            )
         };
-        let entries: String = self.legend.iter().enumerate().map(entry).collect();
+        let entries: String = self.legend.iter().map(entry).collect();
         format!("<ul class=\"legend\">\n{entries}</ul>\n")
     }
 
@@ -134,13 +179,10 @@ impl Chart {
                 .flat_map(|line| &line.points)
                 .filter(|point| self.axis.can_show(point.1))
         };
-        let x = Scale::horizontal(Axis::Linear, shown().map(|point| point.0), 0.0)?;
+        let x = Scale::horizontal(self.x_axis, shown().map(|point| point.0), 0.0)?;
         let y = Scale::vertical(self.axis, shown().map(|point| point.1))?;
-        let labels: Vec<&str> = self
-            .legend
-            .iter()
-            .map(|(label, _)| label.as_str())
-            .collect();
+        let labels = self.legend.iter().map(|entry| entry.label.as_str());
+        let labels: Vec<&str> = labels.collect();
         let title = escape(&self.title);
         let description = escape(&format!(
             "{} against {}, {} lines for {}; x from {}, y from {}.",
@@ -154,20 +196,8 @@ impl Chart {
         let mut svg = format!(
             "<div class=\"plot\"><svg role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\n<title id=\"{id}-t\">{title}</title>\n<desc id=\"{id}-d\">{description}</desc>\n"
         );
-        for &tick in &y.ticks {
-            let (place, label) = (percent(1.0 - y.place(tick)), y.label(tick));
-            svg += &format!(
-                "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"{place}\" y2=\"{place}\"/><text x=\"-8\" y=\"{place}\" dy=\".32em\" text-anchor=\"end\">{label}</text>\n"
-            );
-        }
-        svg += "<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"100%\" y2=\"100%\"/>\n";
-        for index in 0..x.ticks.len() {
-            svg += &tick(&x, index);
-        }
-        svg += &format!(
-            "<text class=\"axis\" x=\"50%\" y=\"100%\" dy=\"3.1em\" text-anchor=\"middle\">{}</text>\n",
-            escape(&self.x_label)
-        );
+        svg += &y.rules();
+        svg += &x.feet(&self.x_label);
         svg += "<svg viewBox=\"0 0 1000 1000\" preserveAspectRatio=\"none\" width=\"100%\" height=\"100%\" overflow=\"visible\">\n";
         for line in &self.lines {
             svg += &self.line(line, &x, &y);
@@ -184,10 +214,16 @@ impl Chart {
             escape(&line.name)
         );
         let points = thinned(&line.points);
-        for stretch in points
-            .split(|point| !self.axis.can_show(point.1))
-            .filter(|stretch| !stretch.is_empty())
-        {
+        let stretches: Vec<&[(f64, f64)]> = match line.weight {
+            Weight::Marks => points.chunks(1).collect(),
+            _ => points.split(|point| !self.axis.can_show(point.1)).collect(),
+        };
+        let shown = |stretch: &&[(f64, f64)]| {
+            stretch
+                .iter()
+                .any(|point| self.axis.can_show(point.1) && self.x_axis.can_show(point.0))
+        };
+        for stretch in stretches.into_iter().filter(shown) {
             // A point alone is doubled: a line of no length with round ends is a dot.
             let doubled = if stretch.len() == 1 { stretch } else { &[] };
             let place = |point: &(f64, f64)| {

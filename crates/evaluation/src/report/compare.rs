@@ -1,16 +1,40 @@
-//! The comparison of arms over seeds: as a page, as text for the terminal, as numbers for JSON.
+//! The comparison of arms over seeds: as a page, as text for the terminal, as tables to go on with.
+//!
+//! This file is what goes in; below it one file a part of what comes out.
 
+mod attribution;
+mod conditions;
+mod csv;
+mod curves;
+mod forest;
+mod gallery;
+mod groups;
 mod html;
+mod latex;
+mod methods;
+mod pairs;
+mod pareto;
+mod power;
+mod ranking;
+mod reliability;
+mod repeat;
+mod robustness;
+mod standing;
+mod strips;
+mod summary;
+mod text;
+mod verdict;
 
-use super::{Axis, number};
+pub use attribution::Attribution;
+pub use summary::ArmSummary;
+
+use super::Axis;
 use crate::accuracy::Group;
-use crate::statistics::Summary;
-use crate::table::{Align, text_table};
-use serde::Serialize;
+use crate::statistics::{Calibration, Study};
 use std::collections::BTreeMap;
 
 /// Everything a comparison shows. What is left empty is left out.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct CompareReport {
     /// The heading.
     pub title: String,
@@ -18,14 +42,44 @@ pub struct CompareReport {
     pub subtitle: String,
     /// Label and value of what holds for all arms: recipe, data, budget, the command.
     pub facts: Vec<(String, String)>,
-    /// What the arms are compared by; higher is better.
+    /// What the arms are compared by.
     pub metric: Metric,
-    /// Further metrics of the test split, a column each.
+    /// Further metrics of the test split.
     pub more_metrics: Vec<Metric>,
-    /// The arms, in the order to show them.
+    /// The arms, in the order of [`Study::arms`].
     pub arms: Vec<Arm>,
     /// The configuration that all arms share.
     pub config_toml: String,
+    /// The tests of [`Self::metric`] between all arms.
+    pub study: Study,
+    /// The arms trained again under other settings.
+    pub conditions: Vec<Condition>,
+    /// Test items on which the arms disagree.
+    pub gallery: Vec<Example>,
+    /// How the arms were given equal budgets, in a sentence; `None` when they were not.
+    pub budget: Option<String>,
+    /// Runs that did not get to their end, in words.
+    pub failed: Vec<String>,
+}
+
+impl Default for CompareReport {
+    /// Of no arms.
+    fn default() -> Self {
+        Self {
+            title: String::new(),
+            subtitle: String::new(),
+            facts: Vec::new(),
+            metric: Metric::default(),
+            more_metrics: Vec::new(),
+            arms: Vec::new(),
+            config_toml: String::new(),
+            study: Study::of(&[]),
+            conditions: Vec::new(),
+            gallery: Vec::new(),
+            budget: None,
+            failed: Vec::new(),
+        }
+    }
 }
 
 /// A metric of the test split.
@@ -37,6 +91,8 @@ pub struct Metric {
     pub label: String,
     /// How it is shown.
     pub axis: Axis,
+    /// Whether the smaller of two values is the better one, as of a loss.
+    pub less_is_better: bool,
 }
 
 impl Default for Metric {
@@ -46,6 +102,7 @@ impl Default for Metric {
             key: "accuracy".into(),
             label: "Test accuracy".into(),
             axis: Axis::Percent,
+            less_is_better: false,
         }
     }
 }
@@ -55,8 +112,14 @@ impl Default for Metric {
 pub struct Arm {
     /// What was varied, such as `late`.
     pub label: String,
+    /// What it is in one line, with its paper; may be empty.
+    pub about: String,
     /// Trainable parameters.
     pub parameters: Option<u64>,
+    /// Floating-point operations of a forward pass of one item.
+    pub flops: Option<f64>,
+    /// The command that repeats each run, in the order of [`Self::runs`].
+    pub commands: Vec<String>,
     /// One run a seed.
     pub runs: Vec<ArmRun>,
 }
@@ -74,8 +137,55 @@ pub struct ArmRun {
     pub seconds: Option<f64>,
     /// Training throughput.
     pub samples_per_second: Option<f64>,
+    /// The most memory the process held.
+    pub peak_bytes: Option<u64>,
+    /// A short digest of the predictions: the same run again gives the same.
+    pub digest: String,
+    /// How far the confidence of the answers can be trusted.
+    pub calibration: Option<Calibration>,
+    /// The trained run tested again on spoilt input.
+    pub probes: Vec<Probe>,
+    /// Mean weight that a gate gives to the image, 0 to 1, where there is a gate.
+    pub image_weight: Option<f64>,
     /// Measurements along the run; tracks of the same name are drawn into one chart.
     pub tracks: Vec<Track>,
+}
+
+/// Accuracy of a trained run when its test input is spoilt.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Probe {
+    /// How it is spoilt: `image noise`, `word dropout`, `without image`, `without question`, `without both`.
+    pub name: String,
+    /// How strongly; 1 for what is either on or off.
+    pub level: f64,
+    /// The accuracy, 0 to 1.
+    pub accuracy: f64,
+}
+
+/// The arms trained again under another setting, such as a tenth of the data or a split of held-out combinations.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Condition {
+    /// The key of the setting, such as `loader.share`. Conditions of one key are shown together.
+    pub key: String,
+    /// Its value, such as `0.1`. If all values of a key are numbers, they are drawn as a curve.
+    pub value: String,
+    /// Index of the arm, and [`CompareReport::metric`] of each seed.
+    pub arms: Vec<(usize, Vec<f64>)>,
+}
+
+/// A test item on which the arms disagree.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Example {
+    /// The picture as a PNG file; without one, a blank stands in its place.
+    pub image_png: Vec<u8>,
+    /// What was asked.
+    pub question: String,
+    /// The right answer.
+    pub target: String,
+    /// Its group, such as the question type; may be empty.
+    pub group: String,
+    /// Index of the arm, and the answer of each seed.
+    pub answers: Vec<(usize, Vec<String>)>,
 }
 
 /// One measurement along one run.
@@ -98,114 +208,4 @@ pub struct Point {
     pub seconds: Option<f64>,
     /// The value.
     pub value: f64,
-}
-
-/// The numbers of one arm, as the table shows them and `--json` prints them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct ArmSummary {
-    /// See [`Arm::label`].
-    pub label: String,
-    /// See [`Arm::parameters`].
-    pub parameters: Option<u64>,
-    /// The seed of each value below.
-    pub seeds: Vec<u64>,
-    /// Metrics of the test split by key; a run that lacks one counts as NaN.
-    pub test: BTreeMap<String, Summary>,
-    /// Time spent training; `None` unless every run has it.
-    pub seconds: Option<Summary>,
-    /// Training throughput; `None` unless every run has it.
-    pub samples_per_second: Option<Summary>,
-}
-
-impl CompareReport {
-    /// The numbers of each arm.
-    pub fn summaries(&self) -> Vec<ArmSummary> {
-        self.arms.iter().map(|arm| self.summarised(arm)).collect()
-    }
-
-    fn summarised(&self, arm: &Arm) -> ArmSummary {
-        let over_runs = |value: fn(&ArmRun) -> Option<f64>| -> Option<Summary> {
-            let values: Option<Vec<f64>> = arm.runs.iter().map(value).collect();
-            values.filter(|values| !values.is_empty()).map(Summary::of)
-        };
-        let test = |metric: &Metric| {
-            let values = arm
-                .runs
-                .iter()
-                .map(|run| run.test.get(&metric.key).copied().unwrap_or(f64::NAN));
-            (metric.key.clone(), Summary::of(values.collect()))
-        };
-        ArmSummary {
-            label: arm.label.clone(),
-            parameters: arm.parameters,
-            seeds: arm.runs.iter().map(|run| run.seed).collect(),
-            test: self.metrics().map(test).collect(),
-            seconds: over_runs(|run| run.seconds),
-            samples_per_second: over_runs(|run| run.samples_per_second),
-        }
-    }
-
-    fn metrics(&self) -> impl Iterator<Item = &Metric> {
-        std::iter::once(&self.metric).chain(&self.more_metrics)
-    }
-
-    /// The comparison as an aligned plain-text table for the terminal.
-    pub fn text(&self) -> String {
-        let (header, rows) = self.cells(" ");
-        text_table(&aligned(&header), &rows)
-    }
-
-    /// Header and cells, as text, of the table that both the page and the terminal show. `gap` stands between
-    /// the values of single seeds.
-    fn cells(&self, gap: &str) -> (Vec<String>, Vec<Vec<String>>) {
-        let summaries = self.summaries();
-        let has = |value: fn(&ArmSummary) -> bool| summaries.iter().any(value);
-        let (parameters, seconds, throughput) = (
-            has(|arm| arm.parameters.is_some()),
-            has(|arm| arm.seconds.is_some()),
-            has(|arm| arm.samples_per_second.is_some()),
-        );
-        let mut header = vec!["Arm".to_owned()];
-        header.extend(parameters.then(|| "Parameters".to_owned()));
-        header.extend([self.metric.label.clone(), "Each seed".to_owned()]);
-        header.extend(self.more_metrics.iter().map(|metric| metric.label.clone()));
-        header.extend(seconds.then(|| "Training time".to_owned()));
-        header.extend(throughput.then(|| "Samples/s".to_owned()));
-        let none = || number::NONE.to_owned();
-        let mean = |summary: &Option<Summary>| summary.as_ref().and_then(|summary| summary.mean);
-        let row = |arm: &ArmSummary| {
-            let test = |metric: &Metric| metric.axis.format_summary(&arm.test[&metric.key]);
-            let seeds: Vec<String> = arm.test[&self.metric.key]
-                .values
-                .iter()
-                .map(|&value| self.metric.axis.format(value))
-                .collect();
-            let mut row = vec![arm.label.clone()];
-            row.extend(parameters.then(|| arm.parameters.map_or_else(none, number::count)));
-            row.extend([test(&self.metric), seeds.join(gap)]);
-            row.extend(self.more_metrics.iter().map(test));
-            row.extend(seconds.then(|| mean(&arm.seconds).map_or_else(none, number::duration)));
-            row.extend(
-                throughput.then(|| mean(&arm.samples_per_second).map_or_else(none, number::number)),
-            );
-            row
-        };
-        (header, summaries.iter().map(row).collect())
-    }
-}
-
-/// Columns of numbers after one of names.
-fn aligned<S: AsRef<str>>(header: &[S]) -> Vec<(&str, Align)> {
-    let align = |index| {
-        if index == 0 {
-            Align::Left
-        } else {
-            Align::Right
-        }
-    };
-    header
-        .iter()
-        .enumerate()
-        .map(|(index, name)| (name.as_ref(), align(index)))
-        .collect()
 }

@@ -33,6 +33,90 @@ fn decimals(value: f64) -> Option<usize> {
     (1e-3..1e7).contains(&size).then(decimals)
 }
 
+/// With a sign and so many decimals: `+2.41`, `−0.30`; zero has none.
+pub(super) fn signed(value: f64, decimals: usize) -> String {
+    if !value.is_finite() {
+        return NONE.to_owned();
+    }
+    let text = fixed(value, decimals);
+    if text
+        .trim_start_matches('−')
+        .chars()
+        .all(|letter| "0.,".contains(letter))
+    {
+        return text.trim_start_matches('−').to_owned();
+    }
+    if value > 0.0 {
+        format!("+{text}")
+    } else {
+        text
+    }
+}
+
+/// A p-value: `0.034`, `<0.001`.
+pub(super) fn p_value(p: f64) -> String {
+    match p {
+        _ if !(0.0..=1.0).contains(&p) => NONE.to_owned(),
+        _ if p < 0.001 => "<0.001".to_owned(),
+        _ if p < 0.1 => fixed(p, 3),
+        _ => fixed(p, 2),
+    }
+}
+
+/// Three significant digits and a power of a thousand: `12.3 M`, `1.20 G`.
+pub(super) fn magnitude(value: f64) -> String {
+    if !value.is_finite() || value < 0.0 {
+        return NONE.to_owned();
+    }
+    let (unit, size) = thousands(value);
+    let value = value / size;
+    let decimals = match value {
+        _ if size == 1.0 => 0,
+        _ if value < 9.995 => 2,
+        _ if value < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{} {unit}", fixed(value, decimals))
+        .trim_end()
+        .to_owned()
+}
+
+/// `12.3 MFLOPs`.
+pub(super) fn flops(value: f64) -> String {
+    let text = magnitude(value);
+    let blank = if text.contains(' ') { "" } else { " " };
+    format!("{text}{blank}FLOPs")
+}
+
+/// The power of a thousand to show a value in: its letter, and how much it is.
+pub(super) fn thousands(value: f64) -> (&'static str, f64) {
+    let units = [("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)];
+    // What would be rounded to a thousand is one.
+    let unit = units.into_iter().find(|(_, size)| value >= 0.9995 * size);
+    unit.unwrap_or(("", 1.0))
+}
+
+/// Bytes in binary units: `812 MiB`, `1.2 GiB`.
+pub(super) fn bytes(value: f64) -> String {
+    const MIB: f64 = 1024.0 * 1024.0;
+    match value {
+        _ if !value.is_finite() || value < 0.0 => NONE.to_owned(),
+        _ if value >= 1000.0 * MIB => format!("{} GiB", fixed(value / MIB / 1024.0, 2)),
+        _ if value >= 10.0 * MIB => format!("{} MiB", fixed(value / MIB, 0)),
+        _ => format!("{} MiB", fixed(value / MIB, 1)),
+    }
+}
+
+/// `one`, `two`, ... as far as words are shorter to read, then digits.
+pub(super) fn words(value: usize) -> String {
+    const WORDS: [&str; 10] = [
+        "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+    ];
+    WORDS
+        .get(value)
+        .map_or_else(|| count(value as u64), |word| (*word).to_owned())
+}
+
 /// 0.99431 -> `99.43%`.
 pub(super) fn percent(value: f64) -> String {
     if value.is_finite() {
@@ -162,6 +246,37 @@ mod tests {
             ]
         );
         assert_eq!([duration(-1.0), duration(f64::NAN)], [NONE, NONE]);
+    }
+
+    #[test]
+    fn differences_carry_their_sign_and_zero_carries_none() {
+        let seen = [(2.414, 2), (-0.3, 2), (0.001, 2), (-0.04, 1), (f64::NAN, 1)];
+        assert_eq!(
+            seen.map(|(value, decimals)| signed(value, decimals)),
+            ["+2.41", "−0.30", "0.00", "0.0", NONE]
+        );
+    }
+
+    #[test]
+    fn probabilities_of_chance_are_never_zero() {
+        assert_eq!(
+            [0.0, 0.0009, 0.034_2, 0.214, 1.0, f64::NAN, 1.5].map(p_value),
+            ["<0.001", "<0.001", "0.034", "0.21", "1.00", NONE, NONE]
+        );
+    }
+
+    #[test]
+    fn large_numbers_are_shortened() {
+        assert_eq!(
+            [0.0, 999.0, 12_345_678.0, 999_600.0, 2.5e9, 4e18, f64::NAN].map(magnitude),
+            ["0", "999", "12.3 M", "1.00 M", "2.50 G", "4,000 P", NONE]
+        );
+        assert_eq!(
+            [5e5, 851_443_712.0, 1_288_490_189.0, -1.0].map(bytes),
+            ["0.5 MiB", "812 MiB", "1.20 GiB", NONE]
+        );
+        assert_eq!([flops(12e6), flops(12.0)], ["12.0 MFLOPs", "12 FLOPs"]);
+        assert_eq!([words(2), words(12)], ["two", "12"]);
     }
 
     #[test]

@@ -22,6 +22,27 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
+/// At most `most` letters, an ellipsis for what is cut.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars()
+        .take(most.saturating_sub(1))
+        .chain(['…'])
+        .collect()
+}
+
+/// Text for a terminal, which control characters could steer and direction overrides turn around.
+pub(super) fn printable(text: &str) -> String {
+    let harmless = |letter: char| match letter {
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '?',
+        _ if letter.is_control() => '?',
+        _ => letter,
+    };
+    text.chars().map(harmless).collect()
+}
+
 /// Standard base64 with padding (RFC 4648).
 pub(super) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -44,10 +65,10 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 }
 
 /// A whole document. The policy in its head forbids every request and every script: what is not in the file
-/// is not shown. `title` is text; `body` is HTML.
-pub(super) fn document(title: &str, body: &str) -> String {
+/// is not shown. `title` is text; `style` is what the page needs beyond the common style; `body` is HTML.
+pub(super) fn document(title: &str, style: &str, body: &str) -> String {
     let title = escape(title);
-    let style = include_str!("style.css");
+    let common = include_str!("style.css");
     let version = env!("CARGO_PKG_VERSION");
     format!(
         r#"<!doctype html>
@@ -59,7 +80,7 @@ pub(super) fn document(title: &str, body: &str) -> String {
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>
-{style}</style>
+{common}{style}</style>
 </head>
 <body>
 <main>
@@ -187,10 +208,18 @@ mod tests {
             escape("<a href=\"x\" id='y'>&"),
             "&lt;a href=&quot;x&quot; id=&#39;y&#39;&gt;&amp;"
         );
+        assert_eq!(printable("a\0b\u{202e}c\u{1b}\né"), "a?b?c??é");
         assert_eq!(
             escape("a\0b\u{202e}c\u{1b}\n\té"),
             "a\u{fffd}b\u{fffd}c\u{fffd}\n\té"
         );
+    }
+
+    #[test]
+    fn long_text_is_cut_by_letters_and_not_by_bytes() {
+        assert_eq!(shortened("größer", 6), "größer");
+        assert_eq!(shortened("größere", 6), "größe…");
+        assert_eq!(shortened("ab", 0), "…");
     }
 
     #[test]

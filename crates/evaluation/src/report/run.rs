@@ -1,9 +1,9 @@
 //! The report of one run.
 
-use super::chart::{Chart, Line, Weight, percent};
+use super::chart::{Chart, Entry, Line, Weight, percent};
 use super::page::{base64, config, document, escape, facts, header, section, table};
 use super::series::{is_noisy, ordered, smoothed, window};
-use super::{Curve, Figure, number};
+use super::{Axis, Curve, Figure, number};
 use crate::accuracy::{Confusion, Group, Tally};
 use crate::table::Align;
 
@@ -76,7 +76,7 @@ impl RunReport {
                 .collect::<String>()
             + &section("Samples", &self.samples())
             + &config(&self.config_toml);
-        document(&self.title, &body)
+        document(&self.title, "", &body)
     }
 
     fn hero(&self) -> String {
@@ -222,7 +222,7 @@ fn chart(curve: &Curve) -> Chart {
     for (colour, series) in curve.series.iter().enumerate() {
         let points = ordered(&series.points);
         let line = |weight, points| Line {
-            colour,
+            colour: Some(colour),
             weight,
             name: series.label.clone(),
             points,
@@ -240,13 +240,18 @@ fn chart(curve: &Curve) -> Chart {
         } else {
             points
         };
-        legend.push((series.label.clone(), read.last().map(|point| point.1)));
+        legend.push(Entry {
+            colour: Some(colour),
+            label: series.label.clone(),
+            last: read.last().map(|point| point.1),
+        });
         lines.push(line(Weight::Bold, read));
     }
     notes.insert(0, "Legend: last value.".to_owned());
     Chart {
         title: curve.name.clone(),
         x_label: curve.x_label.clone(),
+        x_axis: Axis::Linear,
         axis: curve.axis,
         legend,
         lines,

@@ -34,6 +34,66 @@ impl Axis {
         }
     }
 
+    /// The value in fewer digits, where many stand side by side: `99.4%`.
+    pub(super) fn short(self, value: f64) -> String {
+        match self {
+            Self::Percent if value.is_finite() => format!("{:.1}%", 100.0 * value),
+            _ => self.format(value),
+        }
+    }
+
+    /// A difference of two values with its sign and no unit; shares in points, to so many decimals.
+    pub(super) fn signed(self, difference: f64, decimals: usize) -> String {
+        match self {
+            Self::Percent => number::signed(100.0 * difference, decimals),
+            Self::Linear | Self::Log if difference > 0.0 => {
+                format!("+{}", number::number(difference))
+            }
+            Self::Linear | Self::Log => number::number(difference),
+        }
+    }
+
+    /// The size of a difference of two values in words: `2.4 points`, `0.31 points`.
+    pub(super) fn amount(self, difference: f64) -> String {
+        let size = difference.abs();
+        match self {
+            Self::Percent if size.is_finite() => {
+                let decimals = if size < 0.00995 { 2 } else { 1 };
+                format!("{:.decimals$} points", 100.0 * size)
+            }
+            _ => number::number(size),
+        }
+    }
+
+    /// What a difference is counted in, to stand behind a label.
+    pub(super) fn unit(self) -> &'static str {
+        match self {
+            Self::Percent => " (points)",
+            Self::Linear | Self::Log => "",
+        }
+    }
+
+    /// Value and ends of its interval: `97.12% [96.40, 97.84]`.
+    pub(super) fn format_interval(self, value: f64, interval: Option<(f64, f64)>) -> String {
+        let Some((low, high)) = interval else {
+            return self.format(value);
+        };
+        match self {
+            Self::Percent => format!(
+                "{} [{:.2}, {:.2}]",
+                self.format(value),
+                100.0 * low,
+                100.0 * high
+            ),
+            Self::Linear | Self::Log => format!(
+                "{} [{}, {}]",
+                self.format(value),
+                self.format(low),
+                self.format(high)
+            ),
+        }
+    }
+
     /// The mean and the sample standard deviation, to the same decimal, as far as there are such:
     /// `99.43% ± 0.10`.
     pub(super) fn format_summary(self, summary: &Summary) -> String {
@@ -96,7 +156,7 @@ impl Scale {
     ) -> Option<Self> {
         let (low, high) = extent(axis, values)?;
         if axis == Axis::Log {
-            return Some(Self::logarithmic(low, high));
+            return Some(Self::logarithmic_span(low, high, margin));
         }
         let low = if margin == 0.0 && low > 0.0 && low < 0.1 * high {
             0.0
@@ -142,6 +202,29 @@ impl Scale {
         }
     }
 
+    /// As [`Self::logarithmic`], but the range ends a little outside of the data, and one of less than a decade
+    /// has ticks at multiples of a round step.
+    fn logarithmic_span(low: f64, high: f64, margin: f64) -> Self {
+        let pad = (high / low).max(1.2).powf(margin.max(0.001));
+        let (low, high) = (low / pad, high * pad);
+        let outer = Self::logarithmic(low, high);
+        let within = |tick: &f64| (low * (1.0 - 1e-9)..=high * (1.0 + 1e-9)).contains(tick);
+        let ticks: Vec<f64> = outer.ticks.into_iter().filter(within).collect();
+        let (ticks, step) = if ticks.len() < 3 {
+            let step = round_step(high - low);
+            (multiples(low, high, step), step)
+        } else {
+            (ticks, 0.0)
+        };
+        Self {
+            axis: Axis::Log,
+            low,
+            high,
+            step,
+            ticks,
+        }
+    }
+
     /// The place of a finite `value`, 0 at the low end and 1 at the high end, and there what lies beyond.
     pub(super) fn place(&self, value: f64) -> f64 {
         let share = match self.axis {
@@ -158,6 +241,7 @@ impl Scale {
         match self.axis {
             Axis::Percent => number::tick(100.0 * tick, 100.0 * self.step) + "%",
             Axis::Linear => number::tick(tick, self.step),
+            Axis::Log if self.step > 0.0 => number::tick(tick, self.step),
             Axis::Log => number::tick(tick, tick),
         }
     }
@@ -277,6 +361,19 @@ mod tests {
         let scale = Scale::horizontal(Axis::Linear, [5.0, 1180.0].into_iter(), 0.0).unwrap();
         assert_eq!(labels(&scale), ["0", "200", "400", "600", "800", "1,000"]);
         assert_eq!((scale.place(0.0), scale.place(1180.0)), (0.0, 1.0));
+    }
+
+    #[test]
+    fn a_horizontal_logarithm_of_less_than_a_decade_has_round_ticks() {
+        let horizontal = |values: [f64; 2]| {
+            labels(&Scale::horizontal(Axis::Log, values.into_iter(), 0.05).unwrap())
+        };
+        assert_eq!(
+            horizontal([11.5, 21.4]),
+            ["12", "14", "16", "18", "20", "22"]
+        );
+        assert_eq!(horizontal([0.03, 1.0]), ["0.05", "0.1", "0.2", "0.5", "1"]);
+        assert_eq!(horizontal([7.0, 7.0]).len(), 3);
     }
 
     #[test]

@@ -114,11 +114,16 @@ fn interpolated(line: &[(f64, f64)], x: f64) -> f64 {
 
 /// Few enough points to draw: of each stretch of the line its lowest and highest, so that no peak is lost.
 pub(super) fn thinned(points: &[(f64, f64)]) -> Points {
-    if points.len() <= DRAWN {
+    thinned_to(points, DRAWN)
+}
+
+/// As [`thinned`], to about `most` points, of which there must be two.
+pub(super) fn thinned_to(points: &[(f64, f64)], most: usize) -> Points {
+    if points.len() <= most {
         return points.to_vec();
     }
     let mut thin = Points::new();
-    for stretch in points.chunks(points.len().div_ceil(DRAWN / 2)) {
+    for stretch in points.chunks(points.len().div_ceil((most / 2).max(1))) {
         let by_value = |left: &&(f64, f64), right: &&(f64, f64)| left.1.total_cmp(&right.1);
         let ends = [
             stretch.iter().min_by(by_value),

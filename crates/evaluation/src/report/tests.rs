@@ -1,7 +1,14 @@
 //! What every page must hold, whatever it is fed: well-formed, complete in itself, accessible, no broken number.
 
+mod compare;
+mod export;
+mod figures;
+mod run;
+mod verdict;
+
 use super::*;
-use crate::accuracy::{Confusion, Group, Tally};
+use crate::accuracy::{Group, Tally};
+use crate::statistics::{Sample, Study};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Ends every context a text can stand in: element, attribute of either quote, title, style, comment.
@@ -47,6 +54,10 @@ fn tags(html: &str) -> Vec<Tag<'_>> {
                     open.push(name);
                 }
                 rest = after;
+                // Style is no text: it may hold a `>`.
+                if name == "style" {
+                    rest = &rest[rest.find("</style>").expect("the style ends")..];
+                }
                 break;
             }
             let (key, after) = rest.split_once("=\"").expect("an attribute is quoted");
@@ -71,11 +82,12 @@ fn check(html: &str) -> Vec<Tag<'_>> {
     let mut ids = BTreeSet::new();
     for Tag { name, attributes } in &tags {
         assert!(
-            !["script", "evil", "link", "iframe", "a"].contains(name),
+            !["script", "evil", "link", "iframe"].contains(name),
             "<{name}>"
         );
         for (key, value) in attributes {
-            assert!(!key.starts_with("on") && *key != "href", "{key}={value}");
+            assert!(!key.starts_with("on"), "{key}={value}");
+            assert!(*key != "href" || value.starts_with('#'), "{key}={value}");
             assert!(
                 *key != "src" || value.starts_with("data:image/png;base64,"),
                 "{key}={value}"
@@ -96,6 +108,9 @@ fn check(html: &str) -> Vec<Tag<'_>> {
                 assert!(ids.insert(*value), "{value} twice");
             }
         }
+    }
+    for tag in tags.iter().filter(|tag| tag.name == "a") {
+        assert!(ids.contains(&tag.attributes["href"][1..]), "{tag:?}");
     }
     for tag in tags
         .iter()
@@ -118,81 +133,7 @@ fn count(tags: &[Tag], name: &str) -> usize {
     tags.iter().filter(|tag| tag.name == name).count()
 }
 
-fn run_report(text: &str, value: f64) -> RunReport {
-    let text = || text.to_owned();
-    let points = vec![(0.0, 0.5), (1.0, value), (2.0, 0.25), (value, 0.5)];
-    let curve = |axis| Curve {
-        name: text(),
-        x_label: text(),
-        axis,
-        series: vec![
-            Series {
-                label: text(),
-                points: points.clone(),
-            },
-            Series::default(),
-        ],
-    };
-    let sample = |image_png| SampleCard {
-        image_png,
-        question: text(),
-        target: "x".into(),
-        prediction: text(),
-        score: value,
-    };
-    RunReport {
-        title: text(),
-        subtitle: text(),
-        facts: vec![(text(), text())],
-        test: Tally {
-            correct: 3,
-            total: 4,
-        },
-        groups: vec![
-            Group {
-                name: text(),
-                tally: Tally {
-                    correct: 3,
-                    total: 4,
-                },
-            },
-            Group {
-                name: text(),
-                tally: Tally::default(),
-            },
-        ],
-        confusions: vec![Confusion {
-            target: text(),
-            prediction: text(),
-            count: 1,
-            of: 0,
-        }],
-        curves: vec![
-            curve(Axis::Linear),
-            curve(Axis::Percent),
-            curve(Axis::Log),
-            Curve::default(),
-        ],
-        figures: vec![
-            Figure::Pictures {
-                title: text(),
-                note: text(),
-                columns: vec![text(), text()],
-                rows: vec![vec![Png::new(&[1, 2, 3]), Png::new(&[])], Vec::new()],
-            },
-            Figure::Similarities {
-                title: text(),
-                note: text(),
-                pictures: vec![Png::new(&[1, 2, 3])],
-                texts: vec![text(), text()],
-                values: vec![vec![value, 0.5]],
-            },
-        ],
-        samples: vec![sample(vec![1, 2, 3]), sample(Vec::new())],
-        config_toml: text(),
-    }
-}
-
+/// An arm with an accuracy a seed, and something of most other kinds.
 fn arm(label: &str, accuracies: &[f64]) -> Arm {
     let run = |(index, &accuracy): (usize, &f64)| {
         let point = |step: u32| Point {
@@ -217,298 +158,29 @@ fn arm(label: &str, accuracies: &[f64]) -> Arm {
                 axis: Axis::Percent,
                 points: (0..3).map(point).collect(),
             }],
+            ..ArmRun::default()
         }
     };
     Arm {
         label: label.to_owned(),
         parameters: Some(812_345),
         runs: accuracies.iter().enumerate().map(run).collect(),
+        ..Arm::default()
     }
 }
 
+/// A comparison of arms by their accuracies, tested.
 fn comparison(arms: Vec<Arm>) -> CompareReport {
+    let sample = |arm: &Arm| Sample {
+        label: arm.label.clone(),
+        seeds: arm.runs.iter().map(|run| run.seed).collect(),
+        means: arm.runs.iter().map(|run| run.test["accuracy"]).collect(),
+        items: None,
+    };
     CompareReport {
         title: "fusion".into(),
+        study: Study::of(&arms.iter().map(sample).collect::<Vec<_>>()),
         arms,
         ..CompareReport::default()
     }
-}
-
-fn verdict(arms: Vec<Arm>) -> String {
-    let html = comparison(arms).html();
-    let (_, verdict) = html.split_once("<p class=\"verdict\">").unwrap();
-    verdict
-        .split_once("</p>")
-        .unwrap()
-        .0
-        .replace("<strong>", "")
-        .replace("</strong>", "")
-}
-
-#[test]
-fn no_text_and_no_value_breaks_the_page_of_a_run() {
-    for value in [
-        0.75,
-        f64::NAN,
-        f64::INFINITY,
-        f64::NEG_INFINITY,
-        0.0,
-        -1.0,
-        1e308,
-        5e-324,
-    ] {
-        for text in [HOSTILE, "", "late"] {
-            check(&run_report(text, value).html());
-        }
-    }
-    check(&RunReport::default().html());
-}
-
-#[test]
-fn no_text_and_no_value_breaks_the_page_of_a_comparison() {
-    for value in [0.75, f64::NAN, f64::INFINITY, 0.0, -1.0, 1e308] {
-        for text in [HOSTILE, "", "late"] {
-            for axis in [Axis::Linear, Axis::Percent, Axis::Log] {
-                let mut report = comparison(vec![
-                    arm(text, &[value, 0.5]),
-                    arm(text, &[value]),
-                    arm(text, &[]),
-                ]);
-                report.metric.axis = axis;
-                report.metric.label = text.to_owned();
-                report.more_metrics = vec![Metric {
-                    key: text.to_owned(),
-                    label: text.to_owned(),
-                    axis,
-                }];
-                report.arms[0].runs[0].tracks[0].name = text.to_owned();
-                report.arms[0].runs[0].seconds = Some(value);
-                check(&report.html());
-                let lines: BTreeSet<usize> = report
-                    .text()
-                    .lines()
-                    .map(|line| line.chars().filter(|letter| letter.is_control()).count())
-                    .collect();
-                assert_eq!(lines, BTreeSet::from([0]));
-            }
-        }
-    }
-    check(&CompareReport::default().html());
-}
-
-#[test]
-fn a_run_shows_what_it_was_given() {
-    let html = run_report("late", 0.125).html();
-    let tags = check(&html);
-    assert!(html.contains("<b>75.00%</b><span>test accuracy, 3 of 4 right</span>"));
-    assert_eq!(
-        (
-            count(&tags, "img"),
-            count(&tags, "pre"),
-            count(&tags, "table")
-        ),
-        (4, 1, 4)
-    );
-    // Of 0.125 and 0.5 the one is the lightest cell, the other the darkest.
-    assert!(html.contains("--share:0%\">0.1250<") && html.contains("--share:100%\">0.5000<"));
-    assert!(html.contains("src=\"data:image/png;base64,AQID\""));
-    assert!(html.contains("right answer: x"));
-    assert_eq!(
-        html.matches("No finite value to draw.").count(),
-        1,
-        "the curve without series"
-    );
-}
-
-#[test]
-fn lines_lie_where_their_values_are_and_break_at_a_hole() {
-    let points = vec![(0.0, 0.0), (50.0, 1.0), (60.0, f64::NAN), (100.0, 0.5)];
-    let series = vec![Series {
-        label: "valid".into(),
-        points,
-    }];
-    let curve = Curve {
-        name: "Accuracy".into(),
-        x_label: "step".into(),
-        axis: Axis::Percent,
-        series,
-    };
-    let html = RunReport {
-        curves: vec![curve],
-        ..RunReport::default()
-    }
-    .html();
-    let tags = check(&html);
-    let lines: Vec<&str> = tags
-        .iter()
-        .filter(|tag| tag.name == "polyline")
-        .map(|tag| tag.attributes["points"])
-        .collect();
-    // The point beyond the hole is drawn as a dot.
-    assert_eq!(lines, ["0.0,1000.0 500.0,0.0", "1000.0,500.0 1000.0,500.0"]);
-    assert!(html.contains("1 point is not finite or out of range and not drawn."));
-    assert!(!html.contains("moving mean"));
-}
-
-#[test]
-fn only_a_noisy_series_is_smoothed_and_the_page_says_so() {
-    let points = (0..200)
-        .map(|step| (f64::from(step), f64::from(step % 2) + 1.0))
-        .collect();
-    let series = vec![Series {
-        label: "train".into(),
-        points,
-    }];
-    let curve = Curve {
-        name: "Loss".into(),
-        x_label: "step".into(),
-        axis: Axis::Linear,
-        series,
-    };
-    let html = RunReport {
-        curves: vec![curve],
-        ..RunReport::default()
-    }
-    .html();
-    assert!(
-        html.contains(
-            "Bold train: centred moving mean over 5 points; faint: the points themselves."
-        )
-    );
-    assert_eq!(
-        (
-            html.matches("class=\"s0 d0 faint\"").count(),
-            html.matches("class=\"s0 d0 bold\"").count()
-        ),
-        (1, 1)
-    );
-}
-
-#[test]
-fn the_verdict_says_no_more_than_the_seeds_do() {
-    assert_eq!(
-        verdict(vec![
-            arm("mid", &[0.97, 0.98]),
-            arm("late", &[0.985, 0.995]),
-            arm("early", &[0.9, 0.91])
-        ]),
-        "late reaches 99.00% on average over 2 seeds. mid follows with 97.50%; every seed of late is above every seed of mid."
-    );
-    assert!(
-        verdict(vec![arm("a", &[0.9, 0.95]), arm("b", &[0.94, 0.96])])
-            .ends_with("their order may be chance.")
-    );
-    assert!(
-        verdict(vec![arm("a", &[0.9]), arm("b", &[0.8])])
-            .ends_with("nothing about the spread between seeds.")
-    );
-    assert_eq!(
-        verdict(vec![arm("a", &[0.9, 0.9])]),
-        "a reaches 90.00% on average over 2 seeds."
-    );
-    assert_eq!(
-        verdict(vec![arm("a", &[0.9]), arm("b", &[0.99, f64::NAN])]),
-        "a reaches 90.00% with one seed. Without a mean, as a seed gave no finite value: b."
-    );
-}
-
-#[test]
-fn the_dot_plot_has_a_dot_a_seed_and_the_mean_between() {
-    let html = comparison(vec![
-        arm("late", &[0.9, 0.95]),
-        arm("early", &[0.8, f64::NAN]),
-    ])
-    .html();
-    let tags = check(&html);
-    let places = |class: &str, key: &str| -> Vec<f64> {
-        let tags = tags
-            .iter()
-            .filter(|tag| tag.attributes.get("class") == Some(&class));
-        tags.map(|tag| tag.attributes[key].trim_end_matches('%').parse().unwrap())
-            .collect()
-    };
-    let (dots, means) = (places("dot", "cx"), places("mean", "x1"));
-    assert_eq!((dots.len(), means.len()), (3, 1));
-    assert!(
-        (means[0] - (dots[0] + dots[1]) / 2.0).abs() < 0.011,
-        "{means:?} {dots:?}"
-    );
-    assert!(dots[2] < dots[0] && dots[0] < dots[1]);
-    assert!(html.contains("1 of 2 seeds finite"));
-}
-
-#[test]
-fn curves_of_a_comparison_have_a_line_a_seed_and_a_mean_an_arm() {
-    let mut report = comparison(vec![arm("late", &[0.9, 0.95]), arm("early", &[0.8])]);
-    let html = report.html();
-    check(&html);
-    let lines = |html: &str, weight: &str| html.matches(&format!("{weight}\"><title>")).count();
-    // Once over steps, once over time.
-    assert_eq!((lines(&html, "thin"), lines(&html, "bold")), (6, 4));
-    assert!(
-        html.contains("Validation accuracy, against time")
-            && html.contains(">seconds of training<")
-    );
-    report.arms[1].runs[0].tracks[0].points[1].seconds = None;
-    let html = report.html();
-    assert_eq!((lines(&html, "thin"), lines(&html, "bold")), (3, 2));
-    assert!(!html.contains("against time"));
-}
-
-#[test]
-fn the_best_arm_of_each_group_is_bold() {
-    let group = |name: &str, correct| Group {
-        name: name.into(),
-        tally: Tally { correct, total: 4 },
-    };
-    let mut report = comparison(vec![arm("late", &[0.9]), arm("early", &[0.8])]);
-    report.arms[0].runs[0].groups = vec![group("shape", 3), group("color", 1)];
-    report.arms[1].runs[0].groups = vec![group("color", 2)];
-    let html = report.html();
-    assert!(html.contains("late</th><td><b>75.00%</b></td><td>25.00%</td>"));
-    assert!(html.contains("early</th><td>–</td><td><b>50.00%</b></td>"));
-}
-
-#[test]
-fn the_terminal_shows_the_same_table() {
-    let mut report = comparison(vec![
-        arm("late", &[0.9931, 0.9951]),
-        arm("cross-attention", &[0.9]),
-    ]);
-    report.arms[1].parameters = None;
-    report.arms[1].runs[0].seconds = None;
-    let expected = "\
-Arm              Parameters  Test accuracy      Each seed  Training time  Samples/s
-───────────────  ──────────  ─────────────  ─────────────  ─────────────  ─────────
-late                812,345  99.41% ± 0.14  99.31% 99.51%     1 min 01 s      1,234
-cross-attention           –         90.00%         90.00%              –      1,234
-";
-    assert_eq!(report.text(), expected);
-}
-
-#[test]
-fn json_holds_each_seed_and_null_for_what_is_not_known() {
-    let mut report = comparison(vec![arm("late", &[0.5, 1.0]), arm("early", &[f64::NAN])]);
-    report.arms[0].runs[1].seconds = None;
-    report.arms[0].runs[1].test.insert("loss".into(), 0.25);
-    report.more_metrics = vec![Metric {
-        key: "loss".into(),
-        ..Metric::default()
-    }];
-    let json = serde_json::to_value(report.summaries()).unwrap();
-    assert_eq!(json[0]["seeds"], serde_json::json!([1, 2]));
-    assert_eq!(
-        json[0]["test"]["accuracy"]["values"],
-        serde_json::json!([0.5, 1.0])
-    );
-    assert_eq!(json[0]["test"]["accuracy"]["mean"], 0.75);
-    assert_eq!(
-        json[0]["test"]["loss"]["values"],
-        serde_json::json!([null, 0.25]),
-        "a run without the metric"
-    );
-    assert_eq!(json[0]["test"]["loss"]["mean"], serde_json::Value::Null);
-    assert_eq!(json[0]["seconds"], serde_json::Value::Null);
-    assert_eq!(json[1]["test"]["accuracy"]["mean"], serde_json::Value::Null);
-    assert_eq!(json[1]["seconds"]["mean"], 61.0);
 }
