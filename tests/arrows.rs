@@ -30,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What the binary imports beside every recipe.
-const BINARY: &[&str] = &["datasets", "evaluation", "kernels", "training"];
+const BINARY: &[&str] = &["datasets", "evaluation", "fusion", "kernels", "training"];
 
 /// Features of Burn that compile a backend in, or choose one.
 const BACKENDS: &[&str] = &[

@@ -23,7 +23,7 @@ fn a_comparison_trains_no_finished_run_again() {
     ];
     let args = small_training("compare", 3, &vary);
     let output = crucible(folder.path(), &borrowed(&args)).expect(0);
-    for part in ["early", "late", "±", "out/report.html"] {
+    for part in ["early", "late", "Group", "out/report.html"] {
         assert!(output.stdout.contains(part), "no `{part}` in {output:#?}");
     }
     let out = folder.path().join("out");

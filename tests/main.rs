@@ -6,6 +6,9 @@ mod bad_data; // broken data is named, and nothing panics
 mod builds; // `cargo run` and `cargo test` share what they compile
 mod cli; // every command, through the binary
 mod comparison; // arms and seeds
+mod fairness; // equal starts, budgets and tuning; rows that can be had again
+mod flops; // what is counted, and what a hand counts
+mod fusion; // every strategy against PyTorch
 #[cfg(unix)]
 mod interruption; // Ctrl-C saves, and what goes on later ends the same
 #[cfg(unix)]

@@ -8,12 +8,16 @@ const MEBIBYTE: f64 = (1 << 20) as f64;
 /// Short enough to wait for, long enough to fill the queues of the loader.
 const STEPS: usize = 6;
 
-const CONFIGS: [&str; 20] = [
+const CONFIGS: [&str; 24] = [
     "vqa",
     "vqa --set loader.batch_size=8",
     "vqa --set loader.batch_size=64",
     "vqa --set fusion=early",
     "vqa --set fusion=mid",
+    "vqa --set fusion=mid-bottleneck",
+    "vqa --set fusion=mid-gated",
+    "vqa --set fusion=early-additive",
+    "vqa --set fusion=late-tensor",
     "vqa --set fusion=late-gated --set loader.batch_size=32",
     "vqa --set fusion=early --set loader.batch_size=64",
     "vqa --set fusion=early --set training.gradient_checkpointing=true",

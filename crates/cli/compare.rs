@@ -1,25 +1,41 @@
 //! `crucible compare`
 
-use crate::arms::{Arm, arms};
-use crate::comparison::{self, Failed, Planned, Summary};
+mod arms;
+mod gallery;
+mod matching;
+mod plan;
+mod probes;
+mod results;
+mod schedule;
+mod scores;
+mod session;
+mod tuning;
+
 use crate::options::{Choice, Place};
-use crate::study::{self, Form};
-use crate::{devices, output, session};
-use burn::tensor::Device;
-use burn::train::Interrupter;
-use crucible_evaluation::report::CompareReport;
+use crate::output;
+use arms::Arm;
+use crucible_evaluation::report::{ArmSummary, CompareReport};
+use crucible_evaluation::statistics::Study;
+use crucible_training::recipe::RunResult;
 use crucible_training::tell;
-use crucible_training::{AnyRecipe, Error, Run, RunDir, RunRecord, run_dir, signals};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crucible_training::{Error, RunDir, run_dir, signals};
+use matching::{Budget, Matching};
+use plan::{Common, Condition, Planned};
+use results::Contents;
+use schedule::{Collected, Form};
+use serde::Serialize;
+use session::Session;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use toml::Table;
 
-/// Train several variants with several seeds and report which is better
+/// Train several variants with several seeds and report which is better, and whether that can be told from chance
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   crucible compare vqa --vary fusion=early,mid,late --seeds 3
+  crucible compare vqa --vary fusion=all --match parameters --seeds 5
+  crucible compare vqa --vary fusion=mid,late --tune training.learning_rate=3e-4,1e-3,3e-3
+  crucible compare vqa --vary fusion=mid,late --also loader.share=0.1,0.3 --also data=easy-vqa-compositions
   crucible compare vqa --vary training.learning_rate=3e-4,1e-3 --set fusion=mid --out runs/rates
   crucible compare vqa --vary blank=none,image,question     does the model need both?
 
@@ -36,13 +52,38 @@ pub struct Args {
     #[command(flatten)]
     place: Place,
 
-    /// Key and the values to compare; each is set as by --set
+    /// Key and the values to compare; each is set as by --set. `fusion=all` stands for every strategy
     #[arg(long, value_name = "KEY=A,B,C", required_unless_present = "collect")]
     vary: Vec<String>,
 
     /// Seeds for each variant: 0, 1, ...
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
+
+    /// Give every variant the budget of the first one; without it each has what its configuration says
+    #[arg(
+        long = "match",
+        value_enum,
+        value_name = "BUDGET",
+        conflicts_with = "collect"
+    )]
+    budget: Option<Budget>,
+
+    /// Tune every variant alike before it is compared: the best of these values on the validation split. Several multiply
+    #[arg(long, value_name = "KEY=A,B,C", conflicts_with_all = ["collect", "plan"])]
+    tune: Vec<String>,
+
+    /// So many combinations of --tune, drawn by chance, instead of all
+    #[arg(long, value_name = "N", requires = "tune", value_parser = clap::value_parser!(u64).range(1..))]
+    trials: Option<u64>,
+
+    /// Train every variant again under other settings, such as loader.share=0.1,0.3 or data=easy-vqa-compositions
+    #[arg(long, value_name = "KEY=A,B", conflicts_with = "collect")]
+    also: Vec<String>,
+
+    /// Leave out what finished runs are asked to stand: noise, lost words, missing modalities
+    #[arg(long)]
+    no_probes: bool,
 
     /// Folder of the comparison [default: runs/compare-RECIPE-PRESET-KEY]
     #[arg(long, value_name = "DIR")]
@@ -58,116 +99,115 @@ pub struct Args {
 }
 
 const SUMMARY: &str = "compare.json";
+const RUNS: &str = "runs.csv";
+const PAIRS: &str = "pairs.csv";
+const TABLE: &str = "table.tex";
+
+/// A run that did not get to its end.
+#[derive(Serialize)]
+struct Failed {
+    arm: String,
+    seed: u64,
+    error: String,
+}
+
+/// `compare.json`, and what `--json` prints.
+#[derive(Serialize)]
+struct Summary<'a> {
+    recipe: &'a str,
+    preset: &'a str,
+    vary: &'a [String],
+    arms: Vec<ArmSummary>,
+    study: &'a Study,
+    budget: &'a Option<String>,
+    failed: &'a [Failed],
+    /// Runs that are planned and not yet finished.
+    unfinished: usize,
+}
+
+/// A comparison, as far as it has come.
+struct Comparison<'a> {
+    args: &'a Args,
+    arms: Vec<Arm>,
+    conditions: Vec<Condition>,
+    plan: Vec<Planned>,
+    out: RunDir,
+    budget: Option<String>,
+    tuned: Option<String>,
+    failed: Vec<Failed>,
+}
 
 pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
-    let recipe = args.choice.recipe()?;
+    let mut comparison = Comparison {
+        args,
+        arms: Vec::new(),
+        conditions: Condition::all(&args.also)?,
+        plan: Vec::new(),
+        out: RunDir::new(args.out.clone().unwrap_or_else(|| default_out(args))),
+        budget: None,
+        tuned: None,
+        failed: Vec::new(),
+    };
     if let Some(folder) = &args.collect {
-        let (arms, plan) = study::collect(&args.choice.recipe, folder)?;
-        for unfinished in plan.iter().filter(|planned| !planned.dir.is_finished()) {
+        args.choice.recipe()?;
+        Collected {
+            arms: comparison.arms,
+            conditions: comparison.conditions,
+            plan: comparison.plan,
+        } = schedule::collect(&args.choice.recipe, folder)?;
+        comparison.out = RunDir::new(folder);
+        for unfinished in comparison.unfinished() {
             tell!("not finished: {}", unfinished.dir.path().display());
         }
-        return finish(args, &arms, &plan, &[], &RunDir::new(folder), json);
+        return comparison.finish(json);
     }
     if args.plan.is_some() && json {
         return Err(Error::Usage(
             "--plan prints commands, not JSON; leave --json out".into(),
         ));
     }
-    let arms = arms(&args.vary)?;
-    let varies_data = |arm: &Arm| arm.sets.iter().any(|set| set.starts_with("data="));
-    if !args.place.data.is_empty() && arms.iter().any(varies_data) {
-        return Err(Error::Usage(
-            "--data would replace the datasets of --vary data=...; leave one of them out".into(),
-        ));
+    comparison.arms = arms::arms("--vary", &arms::everything(&args.vary))?;
+    comparison.check()?;
+    let candidates = tuning::candidates(&args.tune, args.trials.map(|trials| trials as usize))?;
+    let session = Session::open(&args.choice, &args.place)?;
+    if args.plan.is_none() {
+        signals::install(session.interrupter.clone())?;
     }
-    let out = RunDir::new(args.out.clone().unwrap_or_else(|| default_out(args)));
-    let backend = devices::find(&args.place.backend)?;
-    let configs = configs(args, &arms)?;
-    let device = backend.open()?;
-    let plan = plan(args, &arms, &configs, out.path(), &device, &backend.name);
+    if let Some(budget) = args.budget {
+        let (arms, out) = (&comparison.arms, &comparison.out);
+        let matching = Matching::find(budget, &args.choice, arms, out, &session)?;
+        matching.apply(&mut comparison.arms);
+        comparison.budget = Some(matching.sentence());
+        tell!("{}", matching.sentence());
+    }
+    if !args.tune.is_empty() {
+        let metric = |result: &RunResult| scores::validation(session.recipe, result);
+        let (arms, out) = (&mut comparison.arms, comparison.out.path());
+        let tuned = match tuning::tune(&args.choice, arms, &candidates, out, &session, metric) {
+            Err(Error::Interrupted { .. }) => return comparison.interrupted(),
+            tuned => tuned?,
+        };
+        comparison.tuned = Some(tuning::sentence(candidates.len(), &tuned));
+    }
+    let common = Common {
+        choice: &args.choice,
+        out: comparison.out.path(),
+        seeds: args.seeds,
+        record: &|config, seed| session.record(config, seed),
+    };
+    comparison.plan = plan::plan(&common, &comparison.arms, &comparison.conditions)?;
     if let Some(form) = args.plan {
-        let commands = study::commands(&args.choice, &args.place, &arms, &plan, form);
+        let Comparison {
+            arms,
+            conditions,
+            plan,
+            ..
+        } = &comparison;
+        let commands = schedule::commands(&args.choice, &args.place, arms, conditions, plan, form);
         output::print(&commands)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let interrupter = Interrupter::new();
-    let run_of = |planned: &Planned| Run {
-        dir: planned.dir.clone(),
-        seed: planned.record.seed,
-        device: device.clone(),
-        others: Vec::new(),
-        backend: backend.name.clone(),
-        memory: backend.memory(&[]),
-        interrupter: interrupter.clone(),
-        resume: true,
-        init: None,
-        data: args.place.data.clone(),
-        quiet: false,
-        profile: false,
-        tensorboard: false,
-    };
-    for planned in plan.iter().filter(|planned| planned.dir.is_run()) {
-        let same = run_of(planned).start(&planned.record);
-        same.map(drop)
-            .map_err(|error| Error::Usage(format!("{error}; or choose another --out")))?;
-    }
-    signals::install(interrupter.clone())?;
-
-    let mut failed = Vec::new();
-    for (index, planned) in plan.iter().enumerate() {
-        let (arm, seed) = (&arms[planned.arm].label, planned.record.seed);
-        let name = format!("[{}/{}] {arm}, seed {seed}", index + 1, plan.len());
-        if planned.dir.is_finished() {
-            tell!("{name}: already finished");
-            continue;
-        }
-        if interrupter.should_stop() {
-            return interrupted(&plan);
-        }
-        tell!("{name}: {}", planned.dir.path().display());
-        match train(recipe, &planned.record, &run_of(planned)) {
-            Ok(()) => {}
-            Err(Error::Interrupted { .. }) => return interrupted(&plan),
-            Err(error) => {
-                tell!("{name}: failed: {error}");
-                failed.push(Failed {
-                    arm: arm.clone(),
-                    seed,
-                    error: error.to_string(),
-                });
-            }
-        }
-        write(args, &arms, &plan, &failed, &out)?;
-    }
-    finish(args, &arms, &plan, &failed, &out, json)
-}
-
-/// Prints what all runs came to.
-fn finish(
-    args: &Args,
-    arms: &[Arm],
-    plan: &[Planned],
-    failed: &[Failed],
-    out: &RunDir,
-    json: bool,
-) -> Result<ExitCode, Error> {
-    let report = write(args, arms, plan, failed, out)?;
-    match json {
-        true => output::print_json(&summary(args, &report, plan, failed))?,
-        false => output::print(&format!(
-            "{}\nreport  {}\n",
-            report.text(),
-            out.file(run_dir::REPORT).display()
-        ))?,
-    }
-    for Failed { arm, seed, error } in failed {
-        tell!("failed: {arm}, seed {seed}: {error}");
-    }
-    Ok(if failed.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    comparison.train(&session, json)
 }
 
 fn default_out(args: &Args) -> PathBuf {
@@ -180,94 +220,174 @@ fn default_out(args: &Args) -> PathBuf {
     Path::new("runs").join(format!("compare-{recipe}-{preset}-{}", keys.join("-")))
 }
 
-/// The configuration of each arm, all checked before the first is trained.
-fn configs(args: &Args, arms: &[Arm]) -> Result<Vec<Table>, Error> {
-    let config = |arm: &Arm| {
-        let config = args.choice.resolve(&arm.sets)?.table;
-        args.place.check_data(&config)?;
-        Ok(config)
-    };
-    arms.iter().map(config).collect()
-}
+impl Comparison<'_> {
+    /// Every configuration, before the first is trained.
+    fn check(&self) -> Result<(), Error> {
+        let Args { choice, place, .. } = self.args;
+        let sets = self.arms.iter().flat_map(|arm| &arm.sets).cloned();
+        let mut sets = sets.chain(self.conditions.iter().map(Condition::set));
+        if !place.data.is_empty() && sets.any(|set| set.starts_with("data=")) {
+            return Err(Error::Usage(
+                "--data would replace the datasets of --vary data=... and --also data=...; leave one of them out"
+                    .into(),
+            ));
+        }
+        for arm in &self.arms {
+            place.check_data(&choice.resolve(&arm.sets)?.table)?;
+            for condition in &self.conditions {
+                let sets = [&arm.sets[..], &[condition.set()]].concat();
+                place.check_data(&choice.resolve(&sets)?.table)?;
+            }
+        }
+        Ok(())
+    }
 
-/// Every run. The first seed of all arms comes first, so that there is something to compare early.
-fn plan(
-    args: &Args,
-    arms: &[Arm],
-    configs: &[Table],
-    out: &Path,
-    device: &Device,
-    backend: &str,
-) -> Vec<Planned> {
-    let (Choice { recipe, preset, .. }, data) = (&args.choice, &args.place.data);
-    let mut plan = Vec::new();
-    for seed in 0..args.seeds {
-        for (index, (arm, config)) in arms.iter().zip(configs).enumerate() {
-            plan.push(Planned {
-                arm: index,
-                dir: RunDir::new(out.join(&arm.folder).join(format!("seed-{seed}"))),
-                record: RunRecord::new(recipe, preset, config, seed, backend, device, data),
-            });
+    /// Trains what is not yet finished and reports.
+    fn train(mut self, session: &Session, json: bool) -> Result<ExitCode, Error> {
+        for planned in self.plan.iter().filter(|planned| planned.dir.is_run()) {
+            let run = session.run(&planned.dir, planned.record.seed);
+            let same = run.start(&planned.record);
+            same.map(drop)
+                .map_err(|error| Error::Usage(format!("{error}; or choose another --out")))?;
+        }
+        for index in 0..self.plan.len() {
+            let planned = &self.plan[index];
+            let name = format!(
+                "[{}/{}] {}",
+                index + 1,
+                self.plan.len(),
+                self.named(planned)
+            );
+            let begun = planned.dir.is_finished();
+            if !begun && session.interrupter.should_stop() {
+                return self.interrupted();
+            }
+            match self.advance(session, planned, &name) {
+                Ok(()) => {}
+                Err(Error::Interrupted { .. }) => return self.interrupted(),
+                Err(error) => {
+                    tell!("{name}: failed: {error}");
+                    let failed = Failed {
+                        arm: self.arms[planned.arm].label.clone(),
+                        seed: planned.record.seed,
+                        error: error.to_string(),
+                    };
+                    self.failed.push(failed);
+                }
+            }
+            if !begun {
+                self.write()?;
+            }
+        }
+        self.finish(json)
+    }
+
+    /// Trains a run unless it is finished, and sees what it stands.
+    fn advance(&self, session: &Session, planned: &Planned, name: &str) -> Result<(), Error> {
+        match planned.dir.is_finished() {
+            true => tell!("{name}: already finished"),
+            false => {
+                tell!("{name}: {}", planned.dir.path().display());
+                let run = session.run(&planned.dir, planned.record.seed);
+                session.train(&planned.record, &run)?;
+            }
+        }
+        match self.args.no_probes || planned.condition.is_some() {
+            true => Ok(()),
+            false => probes::measure(session, planned, name),
         }
     }
-    plan
-}
 
-/// Trains one run. A variant that panics, as one may whose shapes do not fit, is one failed run and
-/// not the end of the others.
-fn train(recipe: &dyn AnyRecipe, record: &RunRecord, run: &Run) -> Result<(), Error> {
-    catch_unwind(AssertUnwindSafe(|| session::train(recipe, record, run)))
-        .unwrap_or_else(|_| Err(Error::Backend("it panicked, see above".into())))
-        .map(drop)
-}
+    fn named(&self, planned: &Planned) -> String {
+        let under = planned.condition.map(|index| self.conditions[index].set());
+        let under = under.map_or(String::new(), |set| format!(", {set}"));
+        let arm = &self.arms[planned.arm].label;
+        format!("{arm}{under}, seed {}", planned.record.seed)
+    }
 
-fn interrupted(plan: &[Planned]) -> Result<ExitCode, Error> {
-    let finished = plan
-        .iter()
-        .filter(|planned| planned.dir.is_finished())
-        .count();
-    tell!(
-        "interrupted, state saved: {finished} of {} runs are finished; the same command goes on from here",
-        plan.len()
-    );
-    Ok(ExitCode::from(signals::INTERRUPTED as u8))
-}
-
-/// Writes the page and the numbers of all that is finished.
-fn write(
-    args: &Args,
-    arms: &[Arm],
-    plan: &[Planned],
-    failed: &[Failed],
-    out: &RunDir,
-) -> Result<CompareReport, Error> {
-    let report = CompareReport {
-        subtitle: out.path().display().to_string(),
-        ..comparison::read(arms, plan)?
-    };
-    out.write(run_dir::REPORT, report.html().as_bytes())?;
-    out.write_json(SUMMARY, &summary(args, &report, plan, failed))?;
-    Ok(report)
-}
-
-fn summary<'a>(
-    args: &'a Args,
-    report: &CompareReport,
-    plan: &'a [Planned],
-    failed: &'a [Failed],
-) -> Summary<'a> {
-    Summary {
-        recipe: &args.choice.recipe,
-        // A collected study may have started from another preset than the one of this command.
-        preset: plan
-            .first()
-            .map_or(&args.choice.preset, |planned| &planned.record.preset),
-        vary: &args.vary,
-        arms: report.summaries(),
-        failed,
-        unfinished: plan
+    fn unfinished(&self) -> impl Iterator<Item = &Planned> {
+        self.plan
             .iter()
             .filter(|planned| !planned.dir.is_finished())
-            .count(),
+    }
+
+    /// Prints what all runs came to.
+    fn finish(&self, json: bool) -> Result<ExitCode, Error> {
+        let report = self.write()?;
+        match json {
+            true => output::print_json(&self.summary(&report))?,
+            false => output::print(&format!(
+                "{}\nreport  {}\n",
+                report.text(),
+                self.out.file(run_dir::REPORT).display()
+            ))?,
+        }
+        for Failed { arm, seed, error } in &self.failed {
+            tell!("failed: {arm}, seed {seed}: {error}");
+        }
+        Ok(match self.failed.is_empty() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        })
+    }
+
+    fn interrupted(&self) -> Result<ExitCode, Error> {
+        let finished = self.plan.len() - self.unfinished().count();
+        let so_far = match self.plan.is_empty() {
+            true => "no run of the comparison has begun".into(),
+            false => format!("{finished} of {} runs are finished", self.plan.len()),
+        };
+        tell!("interrupted, state saved: {so_far}; the same command goes on from here");
+        Ok(ExitCode::from(signals::INTERRUPTED as u8))
+    }
+
+    /// Writes the page and the numbers of all that is finished.
+    fn write(&self) -> Result<CompareReport, Error> {
+        let Args { choice, place, .. } = self.args;
+        let command = |planned: &Planned| {
+            let condition = planned.condition.map(|index| &self.conditions[index]);
+            schedule::command(choice, place, &self.arms[planned.arm], condition, planned)
+        };
+        let contents = Contents {
+            recipe: choice.recipe()?,
+            arms: &self.arms,
+            conditions: &self.conditions,
+            plan: &self.plan,
+            command: &command,
+        };
+        let mut report = contents.read()?;
+        report.subtitle = self.out.path().display().to_string();
+        report.budget = self.budget.clone();
+        let tuned = self
+            .tuned
+            .iter()
+            .map(|tuned| ("Tuning".into(), tuned.clone()));
+        report.facts.extend(tuned);
+        let failed = |Failed { arm, seed, error }: &Failed| format!("{arm}, seed {seed}: {error}");
+        report.failed = self.failed.iter().map(failed).collect();
+        self.out.write(run_dir::REPORT, report.html().as_bytes())?;
+        self.out.write(RUNS, report.csv().as_bytes())?;
+        self.out.write(PAIRS, report.pairs_csv().as_bytes())?;
+        self.out.write(TABLE, report.latex().as_bytes())?;
+        self.out.write_json(SUMMARY, &self.summary(&report))?;
+        Ok(report)
+    }
+
+    fn summary<'a>(&'a self, report: &'a CompareReport) -> Summary<'a> {
+        let Choice { recipe, preset, .. } = &self.args.choice;
+        Summary {
+            recipe,
+            // A collected study may have started from another preset than the one of this command.
+            preset: self
+                .plan
+                .first()
+                .map_or(preset, |planned| &planned.record.preset),
+            vary: &self.args.vary,
+            arms: report.summaries(),
+            study: &report.study,
+            budget: &self.budget,
+            failed: &self.failed,
+            unfinished: self.unfinished().count(),
+        }
     }
 }

@@ -108,6 +108,7 @@ pub fn reopen(
         resume: false,
         init: None,
         data: record.data.clone(),
+        tuning: false,
         quiet: false,
         profile: false,
         tensorboard: false,

@@ -1,10 +1,8 @@
 //! The `crucible` command: arguments in, one call into the libraries, a result or an error out.
 
-mod arms;
 mod ask;
 mod backends;
 mod compare;
-mod comparison;
 mod config;
 mod data;
 mod devices;
@@ -14,10 +12,11 @@ mod options;
 mod output;
 mod recipes;
 mod report;
+mod repro;
 mod samples;
 mod search;
 mod session;
-mod study;
+mod strategies;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -67,10 +66,12 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, configuration or data, 130 interrup
 #[derive(Subcommand)]
 enum Command {
     Recipes(recipes::Args),
+    Strategies(strategies::Args),
     Config(config::Args),
     Train(train::Args),
     Eval(eval::Args),
     Compare(compare::Args),
+    Repro(repro::Args),
     Ask(ask::Args),
     Search(search::Args),
     Embed(embed::Args),
@@ -86,10 +87,12 @@ fn run(Cli { command, json }: Cli) -> Result<ExitCode, Error> {
     }
     match command {
         Command::Recipes(args) => recipes::run(&args, json),
+        Command::Strategies(args) => strategies::run(&args, json),
         Command::Config(args) => config::run(&args, json),
         Command::Train(args) => train::run(&args, json),
         Command::Eval(args) => eval::run(&args, json),
         Command::Compare(args) => compare::run(&args, json),
+        Command::Repro(args) => repro::run(&args, json),
         Command::Ask(args) => ask::run(&args, json),
         Command::Search(args) => search::run(&args, json),
         Command::Embed(args) => embed::run(&args),

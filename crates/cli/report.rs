@@ -89,22 +89,25 @@ fn kernels(record: &RunRecord) -> String {
 /// Accuracy by answer type (yes/no, number, other), the types of the VQA datasets, when some answers
 /// are yes or no; otherwise by class.
 pub fn groups(predictions: &[Prediction]) -> Vec<Group> {
-    let is_yes_no = |target: &str| ["yes", "no"].contains(&target);
-    let by_type = |prediction: &Prediction| match prediction.target.as_str() {
-        target if is_yes_no(target) => "yes/no",
-        target if target.parse::<f64>().is_ok() => "number",
-        _ => "other",
-    };
-    if predictions
-        .iter()
-        .any(|prediction| is_yes_no(&prediction.target))
-    {
-        return accuracy_by(predictions, by_type);
+    let answers = || predictions.iter().map(|prediction| &prediction.target);
+    if answers().any(|target| kind(target) == YES_NO) {
+        return accuracy_by(predictions, |prediction| kind(&prediction.target));
     }
     let classes = accuracy_by(predictions, |prediction| prediction.target.clone());
     match classes.len() {
         0..=GROUPS => classes,
         _ => Vec::new(),
+    }
+}
+
+const YES_NO: &str = "yes/no";
+
+/// The type of an answer.
+pub fn kind(target: &str) -> &'static str {
+    match target {
+        "yes" | "no" => YES_NO,
+        target if target.parse::<f64>().is_ok() => "number",
+        _ => "other",
     }
 }
 
@@ -190,6 +193,7 @@ mod tests {
             target: target.into(),
             prediction: prediction.into(),
             score: 0.5,
+            ..Prediction::default()
         }
     }
 

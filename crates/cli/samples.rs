@@ -20,7 +20,8 @@ const SIDE: u32 = 160;
 pub fn cards(data: &str, predictions: &[Prediction]) -> Result<Vec<SampleCard>, DataError> {
     let mut chosen = pick(predictions, false);
     chosen.extend(pick(predictions, true));
-    let items = items(data, &chosen)?;
+    let ids: Vec<&str> = chosen.iter().map(|item| item.id.as_str()).collect();
+    let items = items(data, &ids)?;
     chosen
         .into_iter()
         .filter_map(|prediction| Some((prediction, items.get(&prediction.id)?)))
@@ -48,12 +49,16 @@ fn pick(predictions: &[Prediction], right: bool) -> Vec<&Prediction> {
         .collect()
 }
 
-/// Picture and question of each chosen item.
-fn items(
+/// Picture and question of each item of the test split that has one of the names.
+///
+/// # Errors
+///
+/// [`DataError`] when the data cannot be read.
+pub fn items(
     data: &str,
-    chosen: &[&Prediction],
+    ids: &[&str],
 ) -> Result<HashMap<String, (ImageSource, String)>, DataError> {
-    let wanted = |id: &str| chosen.iter().any(|prediction| prediction.id == id);
+    let wanted = |id: &str| ids.contains(&id);
     let mut items = HashMap::new();
     match kind(data)? {
         Kind::Vqa => {
@@ -84,7 +89,12 @@ fn items(
     Ok(items)
 }
 
-fn png(source: &ImageSource) -> Result<Vec<u8>, DataError> {
+/// The picture as a PNG file, made smaller where it is large.
+///
+/// # Errors
+///
+/// [`DataError`] when it cannot be decoded.
+pub fn png(source: &ImageSource) -> Result<Vec<u8>, DataError> {
     let mut image = source.decode()?;
     let (width, height) = image.dimensions();
     if width > SIDE || height > SIDE {

@@ -106,6 +106,7 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
             interpolate: args.interpolate_positions,
         }),
         data: args.place.data.clone(),
+        tuning: false,
         quiet: false,
         profile: args.profile,
         tensorboard: args.tensorboard,

@@ -1,5 +1,6 @@
 //! The arms of a comparison: every combination of the values of `--vary`.
 
+use crucible_fusion::FusionConfig;
 use crucible_training::Error;
 
 /// One combination.
@@ -13,23 +14,17 @@ pub struct Arm {
     pub sets: Vec<String>,
 }
 
-/// Reads `--vary key=a,b,c`; several of them multiply.
+/// Reads `--vary key=a,b,c`, or what has that form; several of them multiply.
 ///
 /// # Errors
 ///
 /// [`Error::Usage`] for a text of another form, and for arms that could not be told apart.
-pub fn arms(varied: &[String]) -> Result<Vec<Arm>, Error> {
+pub fn arms(option: &str, varied: &[String]) -> Result<Vec<Arm>, Error> {
     let mut arms = vec![Arm::default()];
-    let mut keys: Vec<&str> = Vec::new();
+    let mut keys: Vec<String> = Vec::new();
     for text in varied {
-        let wrong = |reason: &str| Error::Usage(format!("--vary {text}: {reason}"));
-        let (key, values) = text
-            .split_once('=')
-            .ok_or_else(|| wrong("write it as key=a,b,c"))?;
-        let (key, values) = (key.trim(), split(values));
-        if key.is_empty() || values.iter().any(|value| value.is_empty()) {
-            return Err(wrong("write it as key=a,b,c"));
-        }
+        let wrong = |reason: &str| Error::Usage(format!("{option} {text}: {reason}"));
+        let (key, values) = values(option, text)?;
         if values.len() < 2 {
             return Err(wrong(
                 "one value is nothing to compare; give several: key=a,b,c",
@@ -38,21 +33,46 @@ pub fn arms(varied: &[String]) -> Result<Vec<Arm>, Error> {
         if keys.contains(&key) {
             return Err(wrong("it is varied twice; give all its values at once"));
         }
-        keys.push(key);
         arms = arms
             .iter()
-            .flat_map(|arm| values.iter().map(|value| arm.with(key, value)))
+            .flat_map(|arm| values.iter().map(|value| arm.with(&key, value)))
             .collect();
+        keys.push(key);
     }
     for (index, arm) in arms.iter().enumerate() {
         if arms[..index].iter().any(|other| other.folder == arm.folder) {
             return Err(Error::Usage(format!(
-                "--vary names the arm `{}` twice",
+                "{option} names the arm `{}` twice",
                 arm.label
             )));
         }
     }
     Ok(arms)
+}
+
+/// The same with every strategy in the place of `fusion=all`.
+pub fn everything(varied: &[String]) -> Vec<String> {
+    let all = || FusionConfig::names().collect::<Vec<_>>().join(",");
+    let each = varied.iter().map(|text| match text.trim() {
+        "fusion=all" => format!("fusion={}", all()),
+        text => text.into(),
+    });
+    each.collect()
+}
+
+/// The key and the values of `key=a,b,c`.
+///
+/// # Errors
+///
+/// [`Error::Usage`] for a text of another form.
+pub fn values(option: &str, text: &str) -> Result<(String, Vec<String>), Error> {
+    let wrong = || Error::Usage(format!("{option} {text}: write it as key=a,b,c"));
+    let (key, values) = text.split_once('=').ok_or_else(wrong)?;
+    let (key, values) = (key.trim(), split(values));
+    match key.is_empty() || values.iter().any(|value| value.is_empty()) {
+        true => Err(wrong()),
+        false => Ok((key.into(), values)),
+    }
 }
 
 impl Arm {
@@ -77,7 +97,7 @@ impl Arm {
 }
 
 /// The label with what a path should not hold replaced.
-fn folder(label: &str) -> String {
+pub fn folder(label: &str) -> String {
     let plain = label.replace(", ", "+");
     let safe = |letter: char| letter.is_alphanumeric() || "._=+-".contains(letter);
     let name: String = plain
@@ -114,6 +134,7 @@ mod tests {
 
     fn of(varied: &[&str]) -> Result<Vec<Arm>, Error> {
         arms(
+            "--vary",
             &varied
                 .iter()
                 .map(|text| text.to_string())

@@ -1,120 +1,232 @@
-//! What a comparison has come to so far: its table, its page, its numbers.
+//! What a comparison has come to so far: everything its page shows, from the files of its runs.
 
-use crate::arms::Arm;
+use super::arms::Arm;
+use super::gallery::gallery;
+use super::plan::{Condition, Planned};
+use super::probes;
+use super::scores::{Scores, less_is_better, metric_of};
 use crate::report::groups;
 use crate::{options, output};
 use crucible_evaluation::accuracy::Prediction;
-use crucible_evaluation::report::{
-    self, ArmRun, ArmSummary, Axis, CompareReport, Metric, Point, Track,
-};
+use crucible_evaluation::report::{self, ArmRun, Axis, CompareReport, Metric, Point, Track};
+use crucible_evaluation::statistics::{Calibration, Options, Study};
+use crucible_fusion::STRATEGIES;
 use crucible_training::metrics::{self, MetricLine};
 use crucible_training::recipe::RunResult;
-use crucible_training::{Error, RunDir, RunRecord, run_dir};
-use serde::Serialize;
+use crucible_training::{AnyRecipe, Error, RunRecord, run_dir, tell};
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
-/// One run of the plan.
-pub struct Planned {
-    /// Index of its arm.
-    pub arm: usize,
-    pub dir: RunDir,
-    pub record: RunRecord,
+/// Characters of a digest that tell runs apart.
+const DIGEST: usize = 12;
+
+/// Everything of a comparison that its page is made from.
+pub struct Contents<'a> {
+    /// What was trained.
+    pub recipe: &'static dyn AnyRecipe,
+    /// The arms.
+    pub arms: &'a [Arm],
+    /// What they were trained again under.
+    pub conditions: &'a [Condition],
+    /// The runs.
+    pub plan: &'a [Planned],
+    /// The command that trains a run of the plan by itself.
+    pub command: &'a dyn Fn(&Planned) -> String,
 }
 
-/// A run that did not get to its end.
-#[derive(Serialize)]
-pub struct Failed {
-    pub arm: String,
-    pub seed: u64,
-    pub error: String,
+impl Contents<'_> {
+    /// Reads every finished run.
+    ///
+    /// # Errors
+    ///
+    /// When a file of a finished run is missing or broken.
+    pub fn read(&self) -> Result<CompareReport, Error> {
+        let results = self.results()?;
+        let key = metric_of(self.recipe, results.iter().map(|(_, result)| result));
+        let metric = shown(&key);
+        let mut report = CompareReport {
+            arms: self.arms.iter().map(named).collect(),
+            ..CompareReport::default()
+        };
+        let mut scores: Vec<Scores> = self.arms.iter().map(|_| Scores::default()).collect();
+        for (planned, result) in &results {
+            if planned.condition.is_some() {
+                continue;
+            }
+            let arm = &mut report.arms[planned.arm];
+            arm.parameters = Some(result.cost.parameters as u64);
+            arm.flops = (result.cost.flops > 0.0).then_some(result.cost.flops);
+            arm.commands.push((self.command)(planned));
+            let predictions: Vec<Prediction> = planned.dir.read_json_lines(run_dir::PREDICTIONS)?;
+            let value = result.test.get(&key).copied().unwrap_or(f64::NAN);
+            scores[planned.arm].add(result.seed, value, &predictions, &key);
+            arm.runs.push(run(planned, result, &predictions, &key)?);
+            for key in result.test.keys().filter(|other| **other != key) {
+                if !report.more_metrics.iter().any(|metric| metric.key == *key) {
+                    report.more_metrics.push(shown(key));
+                }
+            }
+        }
+        report.conditions = self.conditions(&results, &key);
+        // An arm without a finished run has nothing to show yet.
+        let keep: Vec<bool> = report.arms.iter().map(|arm| !arm.runs.is_empty()).collect();
+        let place: Vec<Option<usize>> = places(&keep);
+        report.arms.retain(|arm| !arm.runs.is_empty());
+        let samples = Scores::samples(&scores, self.arms, &keep);
+        let options = Options {
+            less_is_better: metric.less_is_better,
+            ..Options::default()
+        };
+        let pictures = scores.iter().zip(&keep).find(|(_, keep)| **keep);
+        report.study = match pictures.and_then(|(scores, _)| scores.pictures()) {
+            Some(pictures) => Study::of_pictures(&samples, pictures, &options),
+            None => Study::with(&samples, &options),
+        };
+        report.metric = metric;
+        for condition in &mut report.conditions {
+            let arms = std::mem::take(&mut condition.arms).into_iter();
+            let kept = arms.filter_map(|(arm, values)| Some((place[arm]?, values)));
+            condition.arms = kept.collect();
+        }
+        if let Some(Planned { record, .. }) = self.plan.first() {
+            report.title = format!("{}, {}", record.recipe, record.preset);
+            report.facts = facts(record, self.plan);
+            let configs: Vec<&Table> = self
+                .plan
+                .iter()
+                .map(|planned| &planned.record.config)
+                .collect();
+            report.config_toml = shared(&configs).to_string();
+            let data = options::data_name(&record.config, &record.data);
+            // Without its pictures a report is still one: data can have moved since.
+            report.gallery = gallery(data, self.plan, &place).unwrap_or_else(|error| {
+                tell!("note: no gallery in the report: {error}");
+                Vec::new()
+            });
+        }
+        Ok(report)
+    }
+
+    /// The results of the finished runs, all on the same data where it has the same name.
+    fn results(&self) -> Result<Vec<(&Planned, RunResult)>, Error> {
+        let mut digests: Vec<(&str, String)> = Vec::new();
+        let mut results = Vec::new();
+        for planned in self.plan.iter().filter(|planned| planned.dir.is_finished()) {
+            let result: RunResult = planned.dir.read_json(run_dir::RESULT)?;
+            // What was measured on other data cannot be averaged.
+            let data = options::data_name(&planned.record.config, &planned.record.data);
+            match digests.iter().find(|(name, _)| *name == data) {
+                Some((_, digest)) if *digest != result.data_digest => {
+                    return Err(Error::Usage(format!(
+                        "{}: `{data}` has changed between the runs; remove those of the old data, or choose \
+                         another --out",
+                        planned.dir.path().display()
+                    )));
+                }
+                Some(_) => {}
+                None => digests.push((data, result.data_digest.clone())),
+            }
+            results.push((planned, result));
+        }
+        Ok(results)
+    }
+
+    /// What the arms came to under each condition.
+    fn conditions(&self, results: &[(&Planned, RunResult)], key: &str) -> Vec<report::Condition> {
+        let of = |(index, condition): (usize, &Condition)| {
+            let mut arms: Vec<(usize, Vec<f64>)> = Vec::new();
+            let under = results
+                .iter()
+                .filter(|(planned, _)| planned.condition == Some(index));
+            for (planned, result) in under {
+                let value = result.test.get(key).copied().unwrap_or(f64::NAN);
+                match arms.iter_mut().find(|(arm, _)| *arm == planned.arm) {
+                    Some((_, values)) => values.push(value),
+                    None => arms.push((planned.arm, vec![value])),
+                }
+            }
+            report::Condition {
+                key: condition.key.clone(),
+                value: condition.value.clone(),
+                arms,
+            }
+        };
+        let all = self.conditions.iter().enumerate().map(of);
+        all.filter(|condition| !condition.arms.is_empty()).collect()
+    }
 }
 
-/// `compare.json`, and what `--json` prints.
-#[derive(Serialize)]
-pub struct Summary<'a> {
-    pub recipe: &'a str,
-    pub preset: &'a str,
-    pub vary: &'a [String],
-    pub arms: Vec<ArmSummary>,
-    pub failed: &'a [Failed],
-    /// Runs that are planned and not yet finished.
-    pub unfinished: usize,
-}
-
-/// Reads every finished run of the plan.
-///
-/// # Errors
-///
-/// When a file of a finished run is missing or broken.
-pub fn read(arms: &[Arm], plan: &[Planned]) -> Result<CompareReport, Error> {
-    let mut report = CompareReport {
-        arms: arms
-            .iter()
-            .map(|arm| report::Arm {
-                label: arm.label.clone(),
-                ..report::Arm::default()
-            })
-            .collect(),
-        ..CompareReport::default()
+/// Where each kept item stands among those that are kept.
+fn places(keep: &[bool]) -> Vec<Option<usize>> {
+    let mut next = 0;
+    let place = |kept: &bool| {
+        next += usize::from(*kept);
+        kept.then(|| next - 1)
     };
-    let mut digests: Vec<(&str, String)> = Vec::new();
-    for Planned { arm, dir, record } in plan.iter().filter(|planned| planned.dir.is_finished()) {
-        let result: RunResult = dir.read_json(run_dir::RESULT)?;
-        // What was measured on other data cannot be averaged.
-        let data = options::data_name(&record.config, &record.data);
-        match digests.iter().find(|(name, _)| *name == data) {
-            Some((_, digest)) if *digest != result.data_digest => {
-                return Err(Error::Usage(format!(
-                    "{}: `{data}` has changed between the runs; remove those of the old data, or choose \
-                     another --out",
-                    dir.path().display()
-                )));
-            }
-            Some(_) => {}
-            None => digests.push((data, result.data_digest.clone())),
-        }
-        for key in result.test.keys().filter(|key| **key != report.metric.key) {
-            if !report.more_metrics.iter().any(|metric| metric.key == *key) {
-                report.more_metrics.push(Metric {
-                    key: key.clone(),
-                    label: format!("Test {key}"),
-                    axis: Axis::Linear,
-                });
-            }
-        }
-        report.arms[*arm].parameters = Some(result.cost.parameters as u64);
-        report.arms[*arm].runs.push(read_run(dir, result)?);
-    }
-    // An arm without a finished run has nothing to show yet.
-    report.arms.retain(|arm| !arm.runs.is_empty());
-    if let Some(Planned { record, .. }) = plan.first() {
-        report.title = format!("{}, {}", record.recipe, record.preset);
-        report.facts = facts(record, plan);
-        let configs: Vec<&Table> = plan.iter().map(|planned| &planned.record.config).collect();
-        report.config_toml = shared(&configs).to_string();
-    }
-    Ok(report)
+    keep.iter().map(place).collect()
 }
 
-fn read_run(dir: &RunDir, result: RunResult) -> Result<ArmRun, Error> {
-    let predictions: Vec<Prediction> = dir.read_json_lines(run_dir::PREDICTIONS)?;
-    let lines = metrics::read(dir)?;
+/// An arm by its name, with what there is to say of it where it is a fusion strategy.
+fn named(arm: &Arm) -> report::Arm {
+    let chosen = arm.sets.iter().find_map(|set| set.strip_prefix("fusion="));
+    let known = STRATEGIES.iter().find(|known| Some(known.name) == chosen);
+    report::Arm {
+        label: arm.label.clone(),
+        about: known.map_or(String::new(), |known| known.about.into()),
+        ..report::Arm::default()
+    }
+}
+
+/// A metric of the test split as the page names it.
+fn shown(key: &str) -> Metric {
+    Metric {
+        key: key.into(),
+        label: format!("Test {}", key.replace('_', " ")),
+        axis: match key.ends_with("accuracy") || key.contains("_r") {
+            true => Axis::Percent,
+            false => Axis::Linear,
+        },
+        less_is_better: less_is_better(key),
+    }
+}
+
+fn run(
+    planned: &Planned,
+    result: &RunResult,
+    predictions: &[Prediction],
+    key: &str,
+) -> Result<ArmRun, Error> {
+    let lines = metrics::read(&planned.dir)?;
+    let track = |name: &str, axis, split, metric| track(name, axis, &lines, split, metric);
+    let items: Vec<(f64, bool)> = predictions
+        .iter()
+        .map(|item| (item.score, item.is_right()))
+        .collect();
+    let classifies = key == "accuracy";
+    let digest = planned.dir.digest(run_dir::PREDICTIONS)?;
+    let name = format!("Validation {}", key.replace('_', " "));
     Ok(ArmRun {
         seed: result.seed,
-        test: result.test,
-        groups: groups(&predictions),
+        test: result.test.clone(),
+        groups: if classifies {
+            groups(predictions)
+        } else {
+            Vec::new()
+        },
         seconds: Some(result.cost.seconds),
         samples_per_second: result.samples_per_second,
+        peak_bytes: result.peak_rss_bytes,
+        digest: digest.chars().take(DIGEST).collect(),
+        calibration: if classifies {
+            Calibration::of(&items)
+        } else {
+            None
+        },
+        probes: probes::read(&planned.dir)?,
+        image_weight: result.test.get("image_weight").copied(),
         tracks: vec![
-            track(
-                "Validation accuracy",
-                Axis::Percent,
-                &lines,
-                "valid",
-                "accuracy",
-            ),
-            track("Training loss", Axis::Log, &lines, "train", "loss"),
+            track(&name, shown(key).axis, "valid", key),
+            track("Training loss", Axis::Log, "train", "loss"),
         ],
     })
 }
@@ -155,23 +267,16 @@ fn facts(record: &RunRecord, plan: &[Planned]) -> Vec<(String, String)> {
         .filter(|planned| planned.dir.is_finished())
         .count();
     let of = |label: &str, value: String| (label.to_string(), value);
+    let data = options::data_name(&record.config, &record.data);
+    let counts = [finished, plan.len()].map(output::count);
     vec![
         of("Recipe", record.recipe.clone()),
         of("Preset", record.preset.clone()),
-        of(
-            "Data",
-            options::data_name(&record.config, &record.data).to_string(),
-        ),
+        of("Data", data.to_string()),
         of("Seeds", seeds.join(", ")),
         of("Backend", record.backend.clone()),
-        of(
-            "Runs finished",
-            format!(
-                "{} of {}",
-                output::count(finished),
-                output::count(plan.len())
-            ),
-        ),
+        of("Threads", record.threads.to_string()),
+        of("Runs finished", counts.join(" of ")),
     ]
 }
 

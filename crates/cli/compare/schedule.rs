@@ -1,7 +1,7 @@
 //! A comparison whose runs are trained elsewhere: the commands for a scheduler, and what came of them.
 
-use crate::arms::Arm;
-use crate::comparison::Planned;
+use super::arms::Arm;
+use super::plan::{Condition, Planned};
 use crate::options::{Choice, Place};
 use crucible_training::{Error, RunDir, RunRecord, run_dir};
 use std::fs;
@@ -21,13 +21,15 @@ pub fn commands(
     choice: &Choice,
     place: &Place,
     arms: &[Arm],
+    conditions: &[Condition],
     plan: &[Planned],
     form: Form,
 ) -> String {
-    let commands: Vec<String> = plan
-        .iter()
-        .map(|planned| command(choice, place, &arms[planned.arm], planned))
-        .collect();
+    let command = |planned: &Planned| {
+        let condition = planned.condition.map(|index| &conditions[index]);
+        command(choice, place, &arms[planned.arm], condition, planned)
+    };
+    let commands: Vec<String> = plan.iter().map(command).collect();
     match form {
         Form::Commands => commands.join("\n") + "\n",
         Form::Slurm => {
@@ -45,7 +47,14 @@ pub fn commands(
     }
 }
 
-fn command(choice: &Choice, place: &Place, arm: &Arm, planned: &Planned) -> String {
+/// The command that trains one run by itself.
+pub fn command(
+    choice: &Choice,
+    place: &Place,
+    arm: &Arm,
+    condition: Option<&Condition>,
+    planned: &Planned,
+) -> String {
     let mut words = vec![
         "crucible".to_owned(),
         "train".to_owned(),
@@ -56,11 +65,9 @@ fn command(choice: &Choice, place: &Place, arm: &Arm, planned: &Planned) -> Stri
     if let Some(file) = &choice.config {
         option("--config", &file.display().to_string());
     }
-    choice
-        .set
-        .iter()
-        .chain(&arm.sets)
-        .for_each(|set| option("--set", set));
+    let under = condition.map(Condition::set);
+    let sets = choice.set.iter().chain(&arm.sets).chain(&under);
+    sets.for_each(|set| option("--set", set));
     if !place.data.is_empty() {
         option("--data", &place.data);
     }
@@ -81,33 +88,49 @@ fn quote(word: &str) -> String {
     }
 }
 
-/// The runs in the folder of a comparison, `ARM/seed-N`, wherever they were trained.
+/// What lies in the folder of a comparison.
+pub struct Collected {
+    /// Its arms.
+    pub arms: Vec<Arm>,
+    /// What they were trained again under.
+    pub conditions: Vec<Condition>,
+    /// Its runs.
+    pub plan: Vec<Planned>,
+}
+
+/// The runs in the folder of a comparison, `ARM/seed-N` and `ARM/KEY=VALUE/seed-N`, wherever they were trained.
 ///
 /// # Errors
 ///
 /// When the folder cannot be read or holds no run of `recipe`, or a `run.json` is broken.
-pub fn collect(recipe: &str, folder: &Path) -> Result<(Vec<Arm>, Vec<Planned>), Error> {
-    let (mut arms, mut plan) = (Vec::new(), Vec::new());
+pub fn collect(recipe: &str, folder: &Path) -> Result<Collected, Error> {
+    let (mut arms, mut conditions, mut plan) = (Vec::new(), Vec::new(), Vec::new());
     for (label, path) in folders(folder)? {
-        let mut runs = Vec::new();
-        for (_, path) in folders(&path)? {
-            let dir = RunDir::new(path);
-            if dir.is_run() {
-                let record: RunRecord = dir.read_json(run_dir::RUN)?;
-                if record.recipe == recipe {
-                    runs.push((dir, record));
-                }
-            }
-        }
-        if runs.is_empty() {
+        let own = runs(recipe, &path)?;
+        if own.is_empty() {
             continue;
         }
-        runs.sort_by_key(|(_, record)| record.seed);
-        plan.extend(runs.into_iter().map(|(dir, record)| Planned {
-            arm: arms.len(),
-            dir,
-            record,
-        }));
+        let mut add = |runs: Vec<(RunDir, RunRecord)>, condition| {
+            plan.extend(runs.into_iter().map(|(dir, record)| Planned {
+                arm: arms.len(),
+                condition,
+                dir,
+                record,
+            }));
+        };
+        add(own, None);
+        for (name, path) in folders(&path)? {
+            let (again, condition) = (runs(recipe, &path)?, Condition::of_folder(&name));
+            let Some(condition) = condition.filter(|_| !again.is_empty()) else {
+                continue;
+            };
+            let known = conditions.iter().position(|other| *other == condition);
+            let place = known.unwrap_or_else(|| {
+                conditions.push(condition);
+                conditions.len() - 1
+            });
+            add(again, Some(place));
+        }
         arms.push(Arm {
             folder: label.clone(),
             label,
@@ -115,12 +138,32 @@ pub fn collect(recipe: &str, folder: &Path) -> Result<(Vec<Arm>, Vec<Planned>), 
         });
     }
     match plan.iter().any(|planned| planned.dir.is_finished()) {
-        true => Ok((arms, plan)),
+        true => Ok(Collected {
+            arms,
+            conditions,
+            plan,
+        }),
         false => Err(Error::Usage(format!(
             "{}: no runs of `{recipe}` that are finished; expected ARM/seed-N, as `--plan` names them",
             folder.display()
         ))),
     }
+}
+
+/// The runs in a folder, by their seeds.
+fn runs(recipe: &str, folder: &Path) -> Result<Vec<(RunDir, RunRecord)>, Error> {
+    let mut runs = Vec::new();
+    for (_, path) in folders(folder)? {
+        let dir = RunDir::new(path);
+        if dir.is_run() {
+            let record: RunRecord = dir.read_json(run_dir::RUN)?;
+            if record.recipe == recipe {
+                runs.push((dir, record));
+            }
+        }
+    }
+    runs.sort_by_key(|(_, record)| record.seed);
+    Ok(runs)
 }
 
 /// Name and path of the folders in a folder, in order.
