@@ -1,7 +1,7 @@
 //! How often the tests of a comparison see what is not there, and what is, on runs of real models.
 //!
 //! `tests/fixtures/seeds.json` has the answers of 36 runs of `crucible train vqa`, 20 of one arm and 16 of another
-//! (see `tests/reference/statistics.py`). A study draws the runs of each of its arms from one of them, and the items
+//! (see `tests/reference/significance.py`). A study draws the runs of each of its arms from one of them, and the items
 //! for all of its arms, with replacement: new seeds and new items.
 
 use crucible_evaluation::statistics::{

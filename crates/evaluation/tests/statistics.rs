@@ -1,4 +1,4 @@
-//! The statistics of a comparison against scipy and statsmodels: see `tests/reference/statistics.py`.
+//! The statistics of a comparison against scipy and statsmodels: see `tests/reference/significance.py`.
 
 use crucible_evaluation::statistics::{
     Calibration, Components, Design, Discordance, EffectSize, Estimate, McNemar, Permutation,

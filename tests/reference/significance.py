@@ -1,8 +1,8 @@
 """Fixtures for crates/evaluation/tests/statistics.rs: the statistics of a comparison by scipy and statsmodels.
 
     pip install numpy==2.4.6 scipy==1.17.1 statsmodels==0.15.0
-    python tests/reference/statistics.py        # writes tests/fixtures/statistics.json
-    python tests/reference/statistics.py RUNS   # packs the runs RUNS/late-N and RUNS/mid-N into tests/fixtures/seeds.json
+    python tests/reference/significance.py        # writes tests/fixtures/statistics.json
+    python tests/reference/significance.py RUNS   # packs the runs RUNS/late-N and RUNS/mid-N into tests/fixtures/seeds.json
 
 Where neither library has a statistic (the item component of a difference, the variance of the bootstrap, the letters of a
 ranking), it is computed another way than the Rust does it: by the analysis of variance of a linear model, by the
@@ -348,12 +348,13 @@ def packed(runs, name):
     return {"command": COMMANDS[name], "items": len(ids), "seeds": seeds}
 
 
-if len(sys.argv) > 1:
-    pools = {name: packed(pathlib.Path(sys.argv[1]), name) for name in COMMANDS}
-    (FOLDER / "seeds.json").write_text(json.dumps(pools, indent=1, default=plain) + "\n")
-else:
-    made = fixtures()
-    lines = [f'"{name}":[\n' + ",\n".join(map(text, cases)) + "\n]" for name, cases in made.items()]
-    (FOLDER / "statistics.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
-    for name, cases in made.items():
-        print(f"{name}: {len(cases)}")
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        pools = {name: packed(pathlib.Path(sys.argv[1]), name) for name in COMMANDS}
+        (FOLDER / "seeds.json").write_text(json.dumps(pools, indent=1, default=plain) + "\n")
+    else:
+        made = fixtures()
+        lines = [f'"{name}":[\n' + ",\n".join(map(text, cases)) + "\n]" for name, cases in made.items()]
+        (FOLDER / "statistics.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        for name, cases in made.items():
+            print(f"{name}: {len(cases)}")
