@@ -305,6 +305,84 @@ fn a_row_comes_out_again_to_the_last_bit_and_another_is_seen() {
     }
     assert!(!output.stdout.contains("weights differ"));
     assert!(folder.path().join("again/result.json").exists());
+    let twice = repro(&["out/late/seed-1", "--out", "again"]).expect(2);
+    assert!(twice.stderr.contains("not empty"), "{twice:#?}");
+    repro(&["out/late/seed-1", "--out", "out"]).expect(2);
     let nothing = repro(&["data"]).expect(2);
     assert!(nothing.stderr.contains("no finished run"), "{nothing:#?}");
+}
+
+#[test]
+fn options_that_undo_each_other_are_refused() {
+    let folder = prepared();
+    for (more, part) in [
+        (
+            &["--tune", "fusion.product=true,false"][..],
+            "--vary fusion compares",
+        ),
+        (&["--also", "fusion=mid"], "--vary fusion compares"),
+        (
+            &["--match", "parameters", "--tune", "model.d_ff=16,32"],
+            "--match adapts",
+        ),
+        (
+            &["--match", "flops", "--tune", "training.steps=1,2"],
+            "--match adapts",
+        ),
+        (
+            &[
+                "--tune",
+                "augment.flip=true,false",
+                "--also",
+                "augment.flip=true",
+            ],
+            "--tune chooses it",
+        ),
+        (&["--also", "loader.share=0.5,0.5"], "twice"),
+        (&["--also", "no.such.key=1"], "no.such"),
+    ] {
+        let args = [&["--vary", "fusion=late,mid", "--out", "out"], more].concat();
+        let output = compare(folder.path(), 2, &args).expect(2);
+        assert!(output.stderr.contains(part), "no `{part}` in {output:#?}");
+        assert!(!folder.path().join("out").exists());
+    }
+}
+
+/// Trials and candidates lie where arms lie, and are none.
+#[test]
+fn what_was_tried_is_not_collected() {
+    let folder = prepared();
+    let args = [
+        "--vary",
+        "fusion=late,mid",
+        "--seeds",
+        "2",
+        "--out",
+        "out",
+        "--no-probes",
+        "--match",
+        "time",
+        "--tune",
+        "augment.flip=true,false",
+    ];
+    compare(folder.path(), 3, &args).expect(0);
+    assert!(folder.path().join("out/trial/mid/run.json").exists());
+    crucible(folder.path(), &["compare", "vqa", "--collect", "out"]).expect(0);
+    let summary = read_json(folder.path().join("out/compare.json"));
+    let labels: Vec<&Value> = summary["arms"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|arm| &arm["label"])
+        .collect();
+    assert_eq!(labels, ["late", "mid"]);
+    assert_eq!(summary["study"]["drawn"], "pictures");
+    assert!(
+        summary["budget"]
+            .as_str()
+            .unwrap()
+            .contains("as many steps")
+    );
+    let report = fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    assert!(report.contains("crucible repro out/mid/seed-1"));
 }

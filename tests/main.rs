@@ -13,6 +13,7 @@ mod fusion; // every strategy against PyTorch
 mod interruption; // Ctrl-C saves, and what goes on later ends the same
 #[cfg(unix)]
 mod kills; // SIGKILL changes nothing, and a directory has one process
+mod known_answers; // tasks whose best score is computed
 mod memory; // what a training takes is known before it starts
 mod names; // a misspelt name costs nothing
 mod objectives; // losses against PyTorch, large batches in chunks

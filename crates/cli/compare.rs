@@ -108,7 +108,11 @@ const TABLE: &str = "table.tex";
 struct Failed {
     arm: String,
     seed: u64,
+    /// Whether a loss or a gradient was no number: a result too, and not a happy one.
+    diverged: bool,
     error: String,
+    #[serde(skip)]
+    planned: usize,
 }
 
 /// `compare.json`, and what `--json` prints.
@@ -156,6 +160,7 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
             plan: comparison.plan,
         } = schedule::collect(&args.choice.recipe, folder)?;
         comparison.out = RunDir::new(folder);
+        comparison.budget = Matching::saved(&comparison.out)?.map(|matching| matching.sentence());
         for unfinished in comparison.unfinished() {
             tell!("not finished: {}", unfinished.dir.path().display());
         }
@@ -168,6 +173,7 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
     }
     comparison.arms = arms::arms("--vary", &arms::everything(&args.vary))?;
     comparison.check()?;
+    comparison.check_keys()?;
     let candidates = tuning::candidates(&args.tune, args.trials.map(|trials| trials as usize))?;
     let session = Session::open(&args.choice, &args.place)?;
     if args.plan.is_none() {
@@ -242,6 +248,47 @@ impl Comparison<'_> {
         Ok(())
     }
 
+    /// That no option undoes what another one does.
+    fn check_keys(&self) -> Result<(), Error> {
+        let key = |text: &String| text.split('=').next().unwrap_or(text).trim().to_owned();
+        let keys = |texts: &[String]| texts.iter().map(key).collect::<Vec<_>>();
+        let (varied, tuned, also) = (
+            keys(&self.args.vary),
+            keys(&self.args.tune),
+            keys(&self.args.also),
+        );
+        let matched = self.args.budget.map_or(&[][..], Budget::keys);
+        let within = |key: &str, part: &str| {
+            key == part
+                || key
+                    .strip_prefix(part)
+                    .is_some_and(|rest| rest.starts_with('.'))
+        };
+        let clash = |a: &str, b: &str| within(a, b) || within(b, a);
+        for (option, keys) in [("--tune", &tuned), ("--also", &also)] {
+            for key in keys {
+                if let Some(other) = varied.iter().find(|other| clash(key, other)) {
+                    return Err(Error::Usage(format!(
+                        "{option} {key}: --vary {other} compares what this would set; leave one of them out"
+                    )));
+                }
+            }
+        }
+        for key in varied.iter().chain(&tuned).chain(&also) {
+            if matched.iter().any(|other| clash(key, other)) {
+                return Err(Error::Usage(format!(
+                    "{key} is what --match adapts; leave one of them out"
+                )));
+            }
+        }
+        match tuned.iter().find(|key| also.contains(key)) {
+            Some(key) => Err(Error::Usage(format!(
+                "--also {key}: --tune chooses it; leave one of them out"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Trains what is not yet finished and reports.
     fn train(mut self, session: &Session, json: bool) -> Result<ExitCode, Error> {
         for planned in self.plan.iter().filter(|planned| planned.dir.is_run()) {
@@ -258,51 +305,56 @@ impl Comparison<'_> {
                 self.plan.len(),
                 self.named(planned)
             );
-            let begun = planned.dir.is_finished();
-            if !begun && session.interrupter.should_stop() {
-                return self.interrupted();
-            }
-            match self.advance(session, planned, &name) {
-                Ok(()) => {}
-                Err(Error::Interrupted { .. }) => return self.interrupted(),
-                Err(error) => {
-                    tell!("{name}: failed: {error}");
-                    let failed = Failed {
-                        arm: self.arms[planned.arm].label.clone(),
-                        seed: planned.record.seed,
-                        error: error.to_string(),
-                    };
-                    self.failed.push(failed);
+            if planned.dir.is_finished() {
+                tell!("{name}: already finished");
+            } else {
+                if session.interrupter.should_stop() {
+                    return self.interrupted();
+                }
+                tell!("{name}: {}", planned.dir.path().display());
+                let run = session.run(&planned.dir, planned.record.seed);
+                match session.train(&planned.record, &run) {
+                    Ok(_) => {}
+                    Err(Error::Interrupted { .. }) => return self.interrupted(),
+                    Err(error) => {
+                        tell!("{name}: failed: {error}");
+                        let failed = Failed {
+                            arm: self.labelled(planned),
+                            seed: planned.record.seed,
+                            diverged: matches!(error, Error::NonFinite { .. }),
+                            error: error.to_string(),
+                            planned: index,
+                        };
+                        self.failed.push(failed);
+                        continue;
+                    }
                 }
             }
-            if !begun {
-                self.write()?;
+            let planned = &self.plan[index];
+            if !self.args.no_probes && planned.condition.is_none() {
+                match probes::measure(session, planned, &name) {
+                    Ok(()) => {}
+                    Err(Error::Interrupted { .. }) => return self.interrupted(),
+                    Err(error) => tell!("{name}: note: no probes: {error}"),
+                }
+            }
+            // What is left to train is worth more than a page about what has been.
+            if let Err(error) = self.write() {
+                tell!("{name}: note: no report yet: {error}");
             }
         }
         self.finish(json)
     }
 
-    /// Trains a run unless it is finished, and sees what it stands.
-    fn advance(&self, session: &Session, planned: &Planned, name: &str) -> Result<(), Error> {
-        match planned.dir.is_finished() {
-            true => tell!("{name}: already finished"),
-            false => {
-                tell!("{name}: {}", planned.dir.path().display());
-                let run = session.run(&planned.dir, planned.record.seed);
-                session.train(&planned.record, &run)?;
-            }
-        }
-        match self.args.no_probes || planned.condition.is_some() {
-            true => Ok(()),
-            false => probes::measure(session, planned, name),
-        }
+    fn named(&self, planned: &Planned) -> String {
+        format!("{}, seed {}", self.labelled(planned), planned.record.seed)
     }
 
-    fn named(&self, planned: &Planned) -> String {
+    /// Its arm, and the condition if there is one.
+    fn labelled(&self, planned: &Planned) -> String {
         let under = planned.condition.map(|index| self.conditions[index].set());
         let under = under.map_or(String::new(), |set| format!(", {set}"));
-        let arm = &self.arms[planned.arm].label;
-        format!("{arm}{under}, seed {}", planned.record.seed)
+        format!("{}{under}", self.arms[planned.arm].label)
     }
 
     fn unfinished(&self) -> impl Iterator<Item = &Planned> {
@@ -322,7 +374,10 @@ impl Comparison<'_> {
                 self.out.file(run_dir::REPORT).display()
             ))?,
         }
-        for Failed { arm, seed, error } in &self.failed {
+        for Failed {
+            arm, seed, error, ..
+        } in &self.failed
+        {
             tell!("failed: {arm}, seed {seed}: {error}");
         }
         Ok(match self.failed.is_empty() {
@@ -346,13 +401,20 @@ impl Comparison<'_> {
         let Args { choice, place, .. } = self.args;
         let command = |planned: &Planned| {
             let condition = planned.condition.map(|index| &self.conditions[index]);
-            schedule::command(choice, place, &self.arms[planned.arm], condition, planned)
+            let arm = &self.arms[planned.arm];
+            let dir = schedule::quote(&planned.dir.path().display().to_string());
+            match self.args.collect {
+                // Only its record says how it was trained.
+                Some(_) => format!("crucible repro {dir}"),
+                None => schedule::command(choice, place, arm, condition, planned),
+            }
         };
         let contents = Contents {
             recipe: choice.recipe()?,
             arms: &self.arms,
             conditions: &self.conditions,
             plan: &self.plan,
+            diverged: self.diverged(),
             command: &command,
         };
         let mut report = contents.read()?;
@@ -363,7 +425,12 @@ impl Comparison<'_> {
             .iter()
             .map(|tuned| ("Tuning".into(), tuned.clone()));
         report.facts.extend(tuned);
-        let failed = |Failed { arm, seed, error }: &Failed| format!("{arm}, seed {seed}: {error}");
+        let failed = |failed: &Failed| {
+            let Failed {
+                arm, seed, error, ..
+            } = failed;
+            format!("{arm}, seed {seed}: {error}")
+        };
         report.failed = self.failed.iter().map(failed).collect();
         self.out.write(run_dir::REPORT, report.html().as_bytes())?;
         self.out.write(RUNS, report.csv().as_bytes())?;
@@ -371,6 +438,15 @@ impl Comparison<'_> {
         self.out.write(TABLE, report.latex().as_bytes())?;
         self.out.write_json(SUMMARY, &self.summary(&report))?;
         Ok(report)
+    }
+
+    /// Arm and seed of the runs whose loss was no number.
+    fn diverged(&self) -> Vec<(usize, u64)> {
+        let diverged = self.failed.iter().filter(|failed| failed.diverged);
+        let planned = diverged.map(|failed| &self.plan[failed.planned]);
+        let own = planned.filter(|planned| planned.condition.is_none());
+        own.map(|planned| (planned.arm, planned.record.seed))
+            .collect()
     }
 
     fn summary<'a>(&'a self, report: &'a CompareReport) -> Summary<'a> {

@@ -1,6 +1,7 @@
 //! `crucible data`
 
 use crate::output::{self, count};
+use crucible_datasets::known::Task;
 use crucible_datasets::{Description, Duplicates, Lengths, describe, entries};
 use crucible_evaluation::table::{Align, text_table};
 use crucible_training::Error;
@@ -95,6 +96,9 @@ fn text(description: &Description) -> String {
     if !description.labels.is_empty() {
         let labels = &description.labels;
         text += &format!("labels   {}: {}\n", count(labels.len()), shortened(labels));
+    }
+    if let Some(task) = Task::named(&description.name) {
+        text += &format!("known    {}: {}\n", task.about, task.sentence());
     }
     text += &format!("\n{}", text_table(&columns, &rows));
     let duplicates: Vec<String> = description.duplicates.iter().map(in_train).collect();

@@ -88,6 +88,7 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
             1 => RunDir::new(&out),
             _ => RunDir::new(out.join(dir.path().file_name().unwrap_or_default())),
         };
+        check_empty(&again)?;
         repeated.push(repeat(args, dir, &again, &interrupter)?);
     }
     match json {
@@ -115,6 +116,18 @@ fn runs(path: &Path) -> Result<Vec<RunDir>, Error> {
         true => Err(Error::Usage(format!(
             "{}: no finished run; expected a run directory, or the folder of an arm with seed-0, seed-1, ...",
             path.display()
+        ))),
+    }
+}
+
+/// That nothing is overwritten: the folder is new, or holds a repetition that was stopped.
+fn check_empty(again: &RunDir) -> Result<(), Error> {
+    let entries = std::fs::read_dir(again.path()).into_iter().flatten();
+    match (again.is_finished(), again.is_run(), entries.count()) {
+        (false, true, _) | (false, false, 0) => Ok(()),
+        _ => Err(Error::Usage(format!(
+            "{}: the folder is not empty, and nothing is ever overwritten; choose another --out",
+            again.path().display()
         ))),
     }
 }
@@ -210,9 +223,11 @@ fn compare(dir: &RunDir, again: &RunDir, old: &RunRecord) -> Result<Repeated, Er
             differences.push(format!("{} {name} was {value}, now {now}", old.scored_on));
         }
     }
-    let verdict = match same {
-        true => Verdict::Identical,
-        false => noise(dir, again, [&before, &after], old, &mut differences)?,
+    let verdict = match (same, old.data_digest == new.data_digest) {
+        (true, true) => Verdict::Identical,
+        // What is measured on other data is another result, however near.
+        (_, false) => Verdict::Different,
+        (false, true) => noise(dir, again, [&before, &after], old, &mut differences)?,
     };
     Ok(Repeated {
         run: dir.path().to_owned(),

@@ -2,8 +2,9 @@
 //! possible model scores. Each has two hidden bits. The image shows one, as a face or a flag; the question holds the
 //! other, as the name of a food or of an animal; a table says how often the answer is yes.
 //!
-//! Pictures are emoji, split as `emoji` is, so that those of the test split are new to the model. Frequencies are exact
-//! in each split: the best score is reached on the test split itself and not only in expectation.
+//! Pictures are emoji and, like the words, the same in every split: what is asked is what a model makes of two things that
+//! it knows, and not whether it knows a new flag for one. Frequencies are exact in each split: the best score is reached
+//! on the test split itself and not only in expectation.
 
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -96,11 +97,11 @@ impl Task {
         let pictures = pictures()?;
         let mut digest = Sha256::new().chain_update(self.name);
         let mut splits = [const { Vec::new() }; 3];
-        for (number, pictures) in pictures.iter().enumerate() {
+        for (number, images) in IMAGES.into_iter().enumerate() {
             // Each split of each task has numbers of its own.
             let seed = Sha256::digest(format!("{} {number}", self.name));
             let mut random = ChaCha8Rng::from_seed(seed.into());
-            splits[number] = self.samples(IMAGES[number], number, pictures, &mut random);
+            splits[number] = self.samples(images, number, &pictures, &mut random);
             for question in splits[number].iter().flat_map(|sample| &sample.questions) {
                 digest.update(
                     [&question.text, &question.answer, &question.id]
@@ -182,8 +183,8 @@ fn quota(share: f64, count: usize, random: &mut ChaCha8Rng) -> Vec<bool> {
     flags
 }
 
-/// Faces and flags of each split.
-fn pictures() -> Result<[[Vec<ImageSource>; 2]; 3], DataError> {
+/// Faces and flags.
+fn pictures() -> Result<[Vec<ImageSource>; 2], DataError> {
     let splits = emoji::splits(|row, image| {
         let kind = match row.group.as_str() {
             "smileys & emotion" if row.name.contains("face") => Some(0),
@@ -192,15 +193,13 @@ fn pictures() -> Result<[[Vec<ImageSource>; 2]; 3], DataError> {
         };
         (kind, image)
     })?;
-    Ok(splits.map(|rows| {
-        let mut kinds = [Vec::new(), Vec::new()];
-        for (kind, image) in rows {
-            if let Some(kind) = kind {
-                kinds[kind].push(image);
-            }
+    let mut kinds = [Vec::new(), Vec::new()];
+    for (kind, image) in splits.into_iter().flatten() {
+        if let Some(kind) = kind {
+            kinds[kind].push(image);
         }
-        kinds
-    }))
+    }
+    Ok(kinds)
 }
 
 #[cfg(test)]

@@ -64,6 +64,16 @@ const COUNTS: [&str; 4] = [
     "training.checkpoint_every",
 ];
 
+impl Budget {
+    /// The keys that are adapted.
+    pub fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Parameters => &[WIDTH],
+            Self::Flops | Self::Time => &COUNTS,
+        }
+    }
+}
+
 impl Matching {
     /// Matches all arms to the first, or reads what was found before.
     ///
@@ -82,11 +92,11 @@ impl Matching {
             .map(|arm| Ok(choice.resolve(&arm.sets)?.table))
             .collect::<Result<_, Error>>()?;
         let configs: Vec<String> = tables.iter().map(Table::to_string).collect();
-        if out.file(FILE).exists() {
-            let known: Self = out.read_json(FILE)?;
-            if known.budget == budget && known.configs == configs {
-                return Ok(known);
-            }
+        let known = Self::saved(out)?;
+        if let Some(known) =
+            known.filter(|known| known.budget == budget && known.configs == configs)
+        {
+            return Ok(known);
         }
         tell!("matching {} arms to `{}`", arms.len(), arms[0].label);
         let found = match budget {
@@ -111,6 +121,18 @@ impl Matching {
         Ok(matching)
     }
 
+    /// What was found before, if anything was.
+    ///
+    /// # Errors
+    ///
+    /// When the file is broken.
+    pub fn saved(out: &RunDir) -> Result<Option<Self>, Error> {
+        match out.file(FILE).exists() {
+            true => out.read_json(FILE).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// The same arms with what was set for the matching.
     pub fn apply(&self, arms: &mut [Arm]) {
         for (arm, matched) in arms.iter_mut().zip(&self.arms) {
@@ -121,14 +143,23 @@ impl Matching {
     /// What was made equal and how far it is from that, in a sentence.
     pub fn sentence(&self) -> String {
         let (what, by) = match self.budget {
-            Budget::Parameters => ("the parameters", "the width of its feed-forward networks"),
+            Budget::Parameters => {
+                let by = "the width of its feed-forward networks, those of the towers too";
+                ("the parameters", by)
+            }
             Budget::Flops => ("the floating-point operations of the training", "its steps"),
-            Budget::Time => ("the time of the training in a trial before", "its steps"),
+            Budget::Time => {
+                let first = self.arms.first().map_or("", |arm| &arm.label);
+                return format!(
+                    "Every arm has as many steps as should take the time of {first}, by a trial of {TRIAL_STEPS} steps \
+                     before; what they took stands in the ranking."
+                );
+            }
         };
         let off = || self.arms.iter().map(|arm| 100.0 * arm.off);
         let first = self.arms.first();
         format!(
-            "Every arm has {what} of {}, {}, matched by {by}: from {:+.2}% to {:+.2}% of that.",
+            "Every arm has {what} of {}{}, matched by {by}: from {:+.2}% to {:+.2}% of that.",
             first.map_or("", |arm| &arm.label),
             first.map_or(String::new(), |arm| self.amount(arm.has)),
             off().fold(f64::INFINITY, f64::min),
@@ -136,11 +167,11 @@ impl Matching {
         )
     }
 
+    /// What the first arm has, where that is a number to read.
     fn amount(&self, has: f64) -> String {
         match self.budget {
-            Budget::Parameters => output::count(has as usize),
-            Budget::Flops => format!("{has:.3e}"),
-            Budget::Time => output::duration(has),
+            Budget::Parameters => format!(", {}", output::count(has as usize)),
+            Budget::Flops | Budget::Time => String::new(),
         }
     }
 }

@@ -31,10 +31,16 @@ pub fn measure(session: &Session, planned: &Planned, name: &str) -> Result<(), E
     tell!("{name}: {} probes", probes.len());
     let run = session.run(&planned.dir, planned.record.seed);
     let mut measured = Vec::new();
-    for probe in probes {
+    for (done, probe) in probes.iter().enumerate() {
+        if session.interrupter.should_stop() {
+            return Err(Error::Interrupted {
+                step: done,
+                run: planned.dir.path().to_owned(),
+            });
+        }
         let mut config = planned.record.config.clone();
-        set(&mut config, probe.key, probe.value);
-        let outcome = session.recipe.evaluate(&config, &run, &run.data, "test")?;
+        set(&mut config, probe.key, probe.value)?;
+        let outcome = session.evaluate(&config, &run)?;
         measured.push(Measured {
             name: probe.name.into(),
             level: probe.level,
@@ -63,7 +69,7 @@ pub fn read(dir: &RunDir) -> Result<Vec<report::Probe>, Error> {
 }
 
 /// Sets a dotted key, to a TOML value or else to a word.
-fn set(config: &mut Table, key: &str, value: &str) {
+fn set(config: &mut Table, key: &str, value: &str) -> Result<(), Error> {
     let parsed = format!("value = {value}").parse::<Table>().ok();
     let parsed = parsed.and_then(|mut table| table.remove("value"));
     let value = parsed.unwrap_or_else(|| Value::String(value.into()));
@@ -72,9 +78,14 @@ fn set(config: &mut Table, key: &str, value: &str) {
     let table = names.fold(Some(config), |table, name| {
         table?.get_mut(name)?.as_table_mut()
     });
-    if let Some(table) = table {
-        table.insert(name.into(), value);
+    match table.and_then(|table| table.get_mut(name)) {
+        Some(place) => *place = value,
+        None => {
+            let reason = format!("a run without the key `{key}` cannot be probed by it");
+            return Err(Error::Usage(reason));
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -86,9 +97,11 @@ mod tests {
         let mut config: Table = "blank = 'none'\n[corrupt]\nimage_noise = 0.0\n"
             .parse()
             .unwrap();
-        set(&mut config, "blank", "image");
-        set(&mut config, "corrupt.image_noise", "0.5");
-        set(&mut config, "no.such.table", "1");
+        set(&mut config, "blank", "image").unwrap();
+        set(&mut config, "corrupt.image_noise", "0.5").unwrap();
+        for key in ["no.such.table", "blnk", "corrupt.noise"] {
+            assert!(set(&mut config, key, "1").is_err(), "{key}");
+        }
         let expected: Table = "blank = 'image'\n[corrupt]\nimage_noise = 0.5\n"
             .parse()
             .unwrap();

@@ -7,6 +7,7 @@ use super::probes;
 use super::scores::{Scores, less_is_better, metric_of};
 use crate::report::groups;
 use crate::{options, output};
+use crucible_datasets::known::Task;
 use crucible_evaluation::accuracy::Prediction;
 use crucible_evaluation::report::{self, ArmRun, Axis, CompareReport, Metric, Point, Track};
 use crucible_evaluation::statistics::{Calibration, Options, Study};
@@ -17,6 +18,8 @@ use crucible_training::{AnyRecipe, Error, RunRecord, run_dir, tell};
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
+/// The metric of strategies that weigh the image.
+const IMAGE_WEIGHT: &str = "image_weight";
 /// Characters of a digest that tell runs apart.
 const DIGEST: usize = 12;
 
@@ -30,6 +33,8 @@ pub struct Contents<'a> {
     pub conditions: &'a [Condition],
     /// The runs.
     pub plan: &'a [Planned],
+    /// Arm and seed of the runs whose loss was no number: they have no result, and count as one.
+    pub diverged: Vec<(usize, u64)>,
     /// The command that trains a run of the plan by itself.
     pub command: &'a dyn Fn(&Planned) -> String,
 }
@@ -61,11 +66,19 @@ impl Contents<'_> {
             let value = result.test.get(&key).copied().unwrap_or(f64::NAN);
             scores[planned.arm].add(result.seed, value, &predictions, &key);
             arm.runs.push(run(planned, result, &predictions, &key)?);
-            for key in result.test.keys().filter(|other| **other != key) {
+            // The weight has a place of its own.
+            let further = result
+                .test
+                .keys()
+                .filter(|other| **other != key && *other != IMAGE_WEIGHT);
+            for key in further {
                 if !report.more_metrics.iter().any(|metric| metric.key == *key) {
                     report.more_metrics.push(shown(key));
                 }
             }
+        }
+        for (arm, seed) in &self.diverged {
+            scores[*arm].diverged(*seed);
         }
         report.conditions = self.conditions(&results, &key);
         // An arm without a finished run has nothing to show yet.
@@ -152,7 +165,50 @@ impl Contents<'_> {
             }
         };
         let all = self.conditions.iter().enumerate().map(of);
-        all.filter(|condition| !condition.arms.is_empty()).collect()
+        let mut found: Vec<_> = all.filter(|condition| !condition.arms.is_empty()).collect();
+        let mut keys: Vec<String> = found
+            .iter()
+            .map(|condition| condition.key.clone())
+            .collect();
+        keys.dedup();
+        found.extend(
+            keys.iter()
+                .filter_map(|key_of| self.usual(results, key_of, key)),
+        );
+        found
+    }
+
+    /// The comparison itself, as the condition that has the value that the key has there.
+    fn usual(
+        &self,
+        results: &[(&Planned, RunResult)],
+        key: &str,
+        metric: &str,
+    ) -> Option<report::Condition> {
+        let first = self
+            .plan
+            .iter()
+            .find(|planned| planned.condition.is_none())?;
+        let mut names = key.split('.');
+        let value = first.record.config.get(names.next()?)?;
+        let value = names.try_fold(value, |value, name| value.get(name))?;
+        let mut arms: Vec<(usize, Vec<f64>)> =
+            (0..self.arms.len()).map(|arm| (arm, Vec::new())).collect();
+        for (planned, result) in results
+            .iter()
+            .filter(|(planned, _)| planned.condition.is_none())
+        {
+            let score = result.test.get(metric).copied().unwrap_or(f64::NAN);
+            arms[planned.arm].1.push(score);
+        }
+        arms.retain(|(_, values)| !values.is_empty());
+        Some(report::Condition {
+            key: key.into(),
+            value: value
+                .as_str()
+                .map_or_else(|| value.to_string(), String::from),
+            arms,
+        })
     }
 }
 
@@ -182,12 +238,18 @@ fn shown(key: &str) -> Metric {
     Metric {
         key: key.into(),
         label: format!("Test {}", key.replace('_', " ")),
-        axis: match key.ends_with("accuracy") || key.contains("_r") {
+        axis: match key.ends_with("accuracy") || is_recall(key) {
             true => Axis::Percent,
             false => Axis::Linear,
         },
         less_is_better: less_is_better(key),
     }
+}
+
+/// Such as `i2t_r5`.
+fn is_recall(key: &str) -> bool {
+    let at = key.rsplit_once("_r").map(|(_, at)| at);
+    at.is_some_and(|at| !at.is_empty() && at.bytes().all(|letter| letter.is_ascii_digit()))
 }
 
 fn run(
@@ -223,7 +285,7 @@ fn run(
             None
         },
         probes: probes::read(&planned.dir)?,
-        image_weight: result.test.get("image_weight").copied(),
+        image_weight: result.test.get(IMAGE_WEIGHT).copied(),
         tracks: vec![
             track(&name, shown(key).axis, "valid", key),
             track("Training loss", Axis::Log, "train", "loss"),
@@ -269,7 +331,7 @@ fn facts(record: &RunRecord, plan: &[Planned]) -> Vec<(String, String)> {
     let of = |label: &str, value: String| (label.to_string(), value);
     let data = options::data_name(&record.config, &record.data);
     let counts = [finished, plan.len()].map(output::count);
-    vec![
+    let mut facts = vec![
         of("Recipe", record.recipe.clone()),
         of("Preset", record.preset.clone()),
         of("Data", data.to_string()),
@@ -277,7 +339,11 @@ fn facts(record: &RunRecord, plan: &[Planned]) -> Vec<(String, String)> {
         of("Backend", record.backend.clone()),
         of("Threads", record.threads.to_string()),
         of("Runs finished", counts.join(" of ")),
-    ]
+    ];
+    if let Some(task) = Task::named(data) {
+        facts.push(of("Known answer", task.sentence()));
+    }
+    facts
 }
 
 /// The keys that have the same value in all tables.
@@ -310,6 +376,18 @@ fn shared(tables: &[&Table]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_are_shown_in_per_cent_and_ranks_are_not() {
+        let axis = |key| shown(key).axis;
+        for key in ["accuracy", "itm_accuracy", "i2t_r5", "t2i_r10"] {
+            assert_eq!(axis(key), Axis::Percent, "{key}");
+        }
+        for key in ["i2t_median_rank", "loss", "i2t_r"] {
+            assert_eq!(axis(key), Axis::Linear, "{key}");
+        }
+        assert!(shown("i2t_median_rank").less_is_better && !shown("i2t_r5").less_is_better);
+    }
 
     #[test]
     fn only_what_all_arms_share_is_shown_as_shared() {

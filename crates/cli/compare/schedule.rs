@@ -3,6 +3,7 @@
 use super::arms::Arm;
 use super::plan::{Condition, Planned};
 use crate::options::{Choice, Place};
+use crucible_datasets::Split;
 use crucible_training::{Error, RunDir, RunRecord, run_dir};
 use std::fs;
 use std::path::Path;
@@ -27,7 +28,9 @@ pub fn commands(
 ) -> String {
     let command = |planned: &Planned| {
         let condition = planned.condition.map(|index| &conditions[index]);
-        command(choice, place, &arms[planned.arm], condition, planned)
+        let words = command(choice, place, &arms[planned.arm], condition, planned);
+        let out = quote(&planned.dir.path().display().to_string());
+        format!("{words} --out {out} --resume")
     };
     let commands: Vec<String> = plan.iter().map(command).collect();
     match form {
@@ -47,7 +50,7 @@ pub fn commands(
     }
 }
 
-/// The command that trains one run by itself.
+/// The command that trains one run by itself, without the place where it writes.
 pub fn command(
     choice: &Choice,
     place: &Place,
@@ -73,14 +76,12 @@ pub fn command(
     }
     option("--backend", &place.backend);
     option("--seed", &planned.record.seed.to_string());
-    option("--out", &planned.dir.path().display().to_string());
-    words.push("--resume".to_owned());
     let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
     words.join(" ")
 }
 
 /// A word as a shell reads it back.
-fn quote(word: &str) -> String {
+pub fn quote(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=./:,+@%".contains(letter);
     match !word.is_empty() && word.chars().all(plain) {
         true => word.to_owned(),
@@ -157,7 +158,8 @@ fn runs(recipe: &str, folder: &Path) -> Result<Vec<(RunDir, RunRecord)>, Error> 
         let dir = RunDir::new(path);
         if dir.is_run() {
             let record: RunRecord = dir.read_json(run_dir::RUN)?;
-            if record.recipe == recipe {
+            // Trials and candidates of a tuning are runs too, but none of the comparison.
+            if record.recipe == recipe && record.scored_on == Split::Test.name() {
                 runs.push((dir, record));
             }
         }

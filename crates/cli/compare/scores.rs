@@ -73,6 +73,12 @@ impl Scores {
         self.right.push(right.collect());
     }
 
+    /// Adds a run that has no result since its loss was no number; what lost a seed is not tested on the others.
+    pub fn diverged(&mut self, seed: u64) {
+        self.seeds.push(seed);
+        self.means.push(f64::NAN);
+    }
+
     /// The picture that each item is about, where all tell.
     pub fn pictures(&self) -> Option<&[u32]> {
         (!self.pictures.is_empty()).then_some(&self.pictures)

@@ -5,7 +5,7 @@ use crate::{devices, session};
 use burn::tensor::Device;
 use burn::train::Interrupter;
 use crucible_training::recipe::RunResult;
-use crucible_training::{AnyRecipe, Error, Run, RunDir, RunRecord, Size};
+use crucible_training::{AnyRecipe, Error, Outcome, Run, RunDir, RunRecord, Size};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use toml::Table;
 
@@ -75,6 +75,19 @@ impl<'a> Session<'a> {
     pub fn train(&self, record: &RunRecord, run: &Run) -> Result<RunResult, Error> {
         catch_unwind(AssertUnwindSafe(|| {
             session::train(self.recipe, record, run)
+        }))
+        .unwrap_or_else(|_| Err(Error::Backend("it panicked, see above".into())))
+    }
+
+    /// Evaluates a finished run on its test split with another configuration.
+    ///
+    /// # Errors
+    ///
+    /// Those of the evaluation; a panic is one of them.
+    pub fn evaluate(&self, config: &Table, run: &Run) -> Result<Outcome, Error> {
+        let split = crucible_datasets::Split::Test.name();
+        catch_unwind(AssertUnwindSafe(|| {
+            self.recipe.evaluate(config, run, &run.data, split)
         }))
         .unwrap_or_else(|_| Err(Error::Backend("it panicked, see above".into())))
     }

@@ -42,5 +42,5 @@ pub use permutation::{MAX_SPLITS, Permutation};
 pub use power::{Design, least_difference, power};
 pub use ranking::{letter_groups, letters};
 pub use sample::{Components, ItemComponents, Sample};
-pub use study::{Detectable, Options, POWER, Pair, Rank, Sensitivity, Study, StudyArm};
+pub use study::{Detectable, Drawn, Options, POWER, Pair, Rank, Sensitivity, Study, StudyArm};
 pub use summary::{Summary, mean, range, standard_deviation};

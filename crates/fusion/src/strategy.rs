@@ -29,6 +29,11 @@ pub trait Strategy: Module {
         head(self.forward(modalities))
     }
 
+    /// Whether there is an [`image_weight`](Self::image_weight).
+    fn weighs(&self) -> bool {
+        false
+    }
+
     /// The weight of the image in each pair, between 0 and 1, where a strategy weighs its two modalities.
     ///
     /// # Shapes
@@ -187,6 +192,12 @@ macro_rules! strategies {
             fn decide(&self, modalities: Modalities, head: &Head) -> Tensor<2> {
                 match self {
                     $($(Self::$variant(fusion) => fusion.decide(modalities, head),)*)*
+                }
+            }
+
+            fn weighs(&self) -> bool {
+                match self {
+                    $($(Self::$variant(fusion) => fusion.weighs(),)*)*
                 }
             }
 

@@ -71,6 +71,26 @@ impl Task {
         [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(image, text)| (image, text, share(image, text)))
     }
 
+    /// All of it in a sentence.
+    pub fn sentence(&self) -> String {
+        let percent = |share: f64| format!("{:.1}%", 100.0 * share);
+        let Information {
+            redundant,
+            image,
+            text,
+            synergy,
+        } = self.information();
+        format!(
+            "the best possible accuracy is {}, of the image alone {}, of the question alone {}, of a sum of what either \
+             says {}; of the answer's information {redundant:.2} bits are in either, {image:.2} in the image alone, \
+             {text:.2} in the question alone, {synergy:.2} in both together",
+            percent(self.best()),
+            percent(self.best_of_image()),
+            percent(self.best_of_text()),
+            percent(self.best_additive()),
+        )
+    }
+
     /// How the information about the answer is spread.
     pub fn information(&self) -> Information {
         // P(source value, answer), for the image, the question and both.

@@ -57,6 +57,14 @@ fn what_is_best_and_what_is_told_are_those_of_the_literature() {
             .all(|bits| *bits > -1e-12)
     );
     assert!(synergy > 0.3 && Task::named("no such").is_none());
+    let sentence = Task::named("known-xor").unwrap().sentence();
+    for part in [
+        "accuracy is 100.0%",
+        "either says 75.0%",
+        "1.00 in both together",
+    ] {
+        assert!(sentence.contains(part), "{sentence}");
+    }
 }
 
 /// A model that knows the table scores on the test split what is the best in theory, to the last item.
@@ -96,12 +104,10 @@ fn the_best_score_is_reached_on_the_split_itself() {
             };
             close(count / (IMAGES[2] * QUESTIONS) as f64, 0.5 * share);
         }
-        // Test pictures are new; the words are not.
         let pictures = |samples: &[VqaSample]| -> std::collections::BTreeSet<String> {
             samples.iter().map(|sample| sample.image.name()).collect()
         };
-        assert!(pictures(&train).is_disjoint(&pictures(&test)));
-        assert!(pictures(&test).len() > 30);
+        assert!(pictures(&test).len() > 200 && pictures(&test).is_subset(&pictures(&train)));
         assert_eq!(data.digest, task.open().unwrap().digest);
     }
 }

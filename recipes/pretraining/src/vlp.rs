@@ -58,7 +58,7 @@ pub struct VlpConfig {
     pub loader: LoaderConfig,
     /// The two towers.
     pub model: TowersConfig,
-    /// How the two are fused: early, mid, late, late-weighted or late-gated.
+    /// How the two are fused; `crucible strategies` lists the ways.
     pub fusion: FusionConfig,
     /// Width of the space in which images and texts are compared.
     pub d_embedding: usize,

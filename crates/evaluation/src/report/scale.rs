@@ -79,11 +79,12 @@ impl Axis {
             return self.format(value);
         };
         match self {
+            // There is nothing beyond 0% and 100%.
             Self::Percent => format!(
                 "{} [{:.2}, {:.2}]",
                 self.format(value),
-                100.0 * low,
-                100.0 * high
+                100.0 * low.max(0.0),
+                100.0 * high.min(1.0)
             ),
             Self::Linear | Self::Log => format!(
                 "{} [{}, {}]",

@@ -41,8 +41,8 @@ impl Sample {
 
     /// The same with one score for each picture, of which `pictures` says which an item is about: what is drawn is the
     /// picture with all of its questions. A picture's score is its sum over the items of an average picture, so that
-    /// the mean is still that over items (the ratio estimator of a cluster sample, Cochran 1977, *Sampling
-    /// Techniques*, section 9A.1).
+    /// the mean is still that over items (a cluster sample by its totals, Cochran 1977, *Sampling Techniques*,
+    /// chapter 9A).
     pub fn by_picture(&self, pictures: &[u32]) -> Self {
         let count = pictures.iter().max().map_or(0, |last| *last as usize + 1);
         let size = pictures.len() as f32 / count.max(1) as f32;

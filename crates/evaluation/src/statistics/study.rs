@@ -38,6 +38,8 @@ impl Default for Options {
 pub struct Study {
     /// Confidence level of all intervals.
     pub level: f64,
+    /// What counts as drawn at random.
+    pub drawn: Drawn,
     /// The arms, in the order they came.
     pub arms: Vec<StudyArm>,
     /// Each two of the arms.
@@ -46,6 +48,18 @@ pub struct Study {
     pub ranking: Vec<Rank>,
     /// What the study could have seen; `None` when no arm has two seeds, or nothing spreads.
     pub power: Option<Sensitivity>,
+}
+
+/// What a difference is to hold for beside those of the study.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Drawn {
+    /// Other seeds.
+    Seeds,
+    /// Other seeds and other items.
+    Items,
+    /// Other seeds and other pictures, with all of their questions.
+    Pictures,
 }
 
 /// One arm of a [`Study`].
@@ -127,22 +141,30 @@ impl Study {
 
     /// Does every test. The same samples give the same numbers: what is drawn is drawn with fixed seeds.
     pub fn with(samples: &[Sample], options: &Options) -> Self {
-        Self::of_drawn(samples, samples, options)
+        let items = !samples.is_empty() && samples.iter().all(|sample| sample.items.is_some());
+        let drawn = if items { Drawn::Items } else { Drawn::Seeds };
+        Self::of_drawn(samples, samples, drawn, options)
     }
 
     /// The same where several items share a picture, as questions do: pictures are what is drawn. McNemar's test, which
     /// counts items, takes them one by one. `pictures` says which one an item is about, in the order of the items.
     pub fn of_pictures(samples: &[Sample], pictures: &[u32], options: &Options) -> Self {
-        let drawn = samples.iter().map(|sample| sample.by_picture(pictures));
-        Self::of_drawn(samples, &drawn.collect::<Vec<_>>(), options)
+        let units = samples.iter().map(|sample| sample.by_picture(pictures));
+        Self::of_drawn(
+            samples,
+            &units.collect::<Vec<_>>(),
+            Drawn::Pictures,
+            options,
+        )
     }
 
-    fn of_drawn(samples: &[Sample], drawn: &[Sample], options: &Options) -> Self {
-        let components: Vec<Option<Components>> = drawn.iter().map(Components::of).collect();
-        let pairs = tested(samples, drawn, &components, options);
+    fn of_drawn(samples: &[Sample], units: &[Sample], drawn: Drawn, options: &Options) -> Self {
+        let components: Vec<Option<Components>> = units.iter().map(Components::of).collect();
+        let pairs = tested(samples, units, &components, options);
         let arms: Vec<StudyArm> = samples.iter().map(StudyArm::of).collect();
         Self {
             level: options.level,
+            drawn,
             ranking: ranked(&arms, &pairs, options),
             power: Sensitivity::of(&components, options.level),
             arms,
@@ -167,12 +189,12 @@ impl StudyArm {
 /// Every pair with every test.
 fn tested(
     samples: &[Sample],
-    drawn: &[Sample],
+    units: &[Sample],
     components: &[Option<Components>],
     options: &Options,
 ) -> Vec<Pair> {
     let level = options.level;
-    let replicates = Replicates::draw(drawn, options.replicates, 0);
+    let replicates = Replicates::draw(units, options.replicates, 0);
     let mut pairs = Vec::new();
     for (a, (sample_a, parts_a)) in samples.iter().zip(components).enumerate() {
         for (b, (sample_b, parts_b)) in samples.iter().zip(components).enumerate().skip(a + 1) {

@@ -50,6 +50,10 @@ impl Strategy for GatedSum {
         (image - text.clone()) * gate + text
     }
 
+    fn weighs(&self) -> bool {
+        true
+    }
+
     /// The mean of the gate over the channels.
     fn image_weight(&self, modalities: Modalities) -> Option<Tensor<1>> {
         let (image, text) = modalities.pooled_pairs();

@@ -49,6 +49,10 @@ impl Strategy for WeightedSum {
         (vectors * weights).sum_dim(1).squeeze_dim(1)
     }
 
+    fn weighs(&self) -> bool {
+        true
+    }
+
     fn image_weight(&self, modalities: Modalities) -> Option<Tensor<1>> {
         let (image, text) = modalities.pooled_pairs();
         let weights = self.weights(Tensor::stack(vec![image, text], 1));

@@ -54,10 +54,11 @@ impl VqaModel {
     /// Which image each question is about and, where the fusion weighs the two, how much it weighs.
     pub fn beside(&self, batch: VqaBatch) -> Beside {
         let image_of = Some(batch.image_of.clone());
-        let encoded = self.encoder.encode(input(batch));
+        let fusion = &self.encoder.fusion;
+        let weights = || fusion.image_weight(self.encoder.encode(input(batch)));
         Beside {
             image_of,
-            image_weights: self.encoder.fusion.image_weight(encoded),
+            image_weights: fusion.weighs().then(weights).flatten(),
         }
     }
 

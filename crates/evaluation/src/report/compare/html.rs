@@ -96,7 +96,10 @@ impl CompareReport {
             );
         }
         if let Some(least) = standing.least_difference() {
-            add("Least difference seen", self.metric.axis.amount(least));
+            add(
+                "Least difference likely seen",
+                self.metric.axis.amount(least),
+            );
         }
         format!("<div class=\"glance\">{}</div>\n", facts(&glance))
     }

@@ -5,6 +5,7 @@ use super::super::page::escape;
 use super::CompareReport;
 use super::ranking::level;
 use super::standing::Standing;
+use crate::statistics::Drawn;
 
 impl CompareReport {
     /// A list of methods; nothing unless something was tested.
@@ -17,9 +18,22 @@ impl CompareReport {
         let mut methods = vec![
             (
                 "Question",
-                "Would this strategy be better than that one if both were trained again with other seeds and asked \
-                 other items of the same kind? Seeds and test items both count as drawn at random."
-                    .to_owned(),
+                match self.study.drawn {
+                    Drawn::Seeds => {
+                        "Would this strategy be better than that one if both were trained again with other seeds, and \
+                         asked the same? Seeds count as drawn at random."
+                    }
+                    Drawn::Items => {
+                        "Would this strategy be better than that one if both were trained again with other seeds and \
+                         asked other items of the same kind? Seeds and test items both count as drawn at random."
+                    }
+                    Drawn::Pictures => {
+                        "Would this strategy be better than that one if both were trained again with other seeds and \
+                         asked about other pictures of the same kind? Seeds and test pictures, each with all of its \
+                         questions, count as drawn at random."
+                    }
+                }
+                .to_owned(),
             ),
             (
                 "Difference",
@@ -84,7 +98,7 @@ impl CompareReport {
         }
         limits
             + "The t test takes the scores of seeds to be normally distributed, which few seeds can neither show nor \
-               refute. All holds for these data, this training budget and these settings; a strategy whose learning \
-               rate would have to be another one may be judged too low."
+               refute. All holds for these data, this training budget and these settings; a strategy that another \
+               setting would suit may be judged too low."
     }
 }

@@ -1,6 +1,6 @@
 //! What a study of this size could have seen.
 
-use super::super::number;
+use super::super::{Axis, number};
 use super::CompareReport;
 use super::standing::Standing;
 use crate::statistics::{Design, Detectable};
@@ -34,10 +34,14 @@ impl CompareReport {
             1 => return None,
             seeds => format!("{} seeds", number::words(seeds)),
         };
-        Some(format!(
-            "With {seeds} a difference of less than {} might well go unseen.",
-            self.metric.axis.amount(least)
-        ))
+        // Nothing beyond 100% can be the difference of two shares.
+        Some(match self.metric.axis == Axis::Percent && least > 1.0 {
+            true => format!("With {seeds} and so many pairs any difference might well go unseen."),
+            false => format!(
+                "With {seeds} a difference of less than {} might well go unseen.",
+                self.metric.axis.amount(least)
+            ),
+        })
     }
 
     /// What more seeds could see.

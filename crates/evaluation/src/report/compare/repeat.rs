@@ -40,7 +40,7 @@ impl CompareReport {
             ("Command", Align::Left),
         ];
         let note = "The digest is that of the predictions of the test split: on the same machine and backend the same \
-                    command gives the same digest.";
+                    command gives the same digest. `crucible repro` with the folder of a run trains it again and compares.";
         let runs = number::count(rows.len() as u64);
         let table = table("Commands", note, &columns, &rows);
         format!(

@@ -86,7 +86,7 @@ impl CompareReport {
             columns.push((name, cells.collect()));
         }
         let note = "Accuracy of the same trained models, mean ± sample standard deviation over seeds. A missing \
-                    modality is blanked in the test split only; the models were not trained for it.";
+                    modality is blanked in the test split only; most models were not trained for it.";
         arm_table(standing, "Missing modalities", note, &columns)
     }
 }

@@ -214,10 +214,12 @@ impl CompareReport {
                     if hold == 1 { "s" } else { "" }
                 ),
             };
-            text += &format!(
-                ", with at most {} risk of a false one among them",
-                level(self.alpha())
-            );
+            if hold > 0 {
+                text += &format!(
+                    ", by a procedure that claims anything false in at most {} of such studies",
+                    level(self.alpha())
+                );
+            }
         }
         if !findings.untested.is_empty() {
             text += &format!(". Not tested: {}", voice.names(&findings.untested));

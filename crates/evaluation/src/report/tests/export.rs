@@ -43,7 +43,7 @@ fn the_terminal_shows_the_verdict_and_a_table_best_first() {
     let expected = "\
 #  Arm              Group           Test accuracy  Params        FLOPs          Time
 ─  ───────────────  ─────  ──────────────────────  ──────  ───────────  ────────────
-1  late             a      99.41% [98.14, 100.68]   812 k       12.3 M    1 min 01 s
+1  late             a      99.41% [98.14, 100.00]   812 k       12.3 M    1 min 01 s
 2  cross-attention  b       90.50% [84.15, 96.85]       –            –    1 min 01 s
 ";
     let squeezed = |text: &str| -> Vec<Vec<String>> {

@@ -35,7 +35,7 @@ fn a_clear_winner_is_named_with_what_it_beats() {
             "late is better than both others, by more than chance explains.",
             "Test accuracy of late: 95.10% on average over three seeds; next mid with 90.10%, last early with 85.10%.",
             "After Holm&#39;s correction over 3 pairs, late is better than mid and early. Of all 3 differences three \
-             hold, with at most 5% risk of a false one among them.",
+             hold, by a procedure that claims anything false in at most 5% of such studies.",
             "To choose: late, at 1 min 01 s of training.",
             "With three seeds a difference of less than 0.52 points might well go unseen.",
         ]
@@ -156,7 +156,10 @@ fn arms_without_any_spread_are_not_tested() {
         seen[0],
         "a came out best, but b cannot be told apart from it."
     );
-    assert!(seen[2].ends_with("among them. Not tested: d."), "{seen:?}");
+    assert!(
+        seen[2].ends_with("such studies. Not tested: d."),
+        "{seen:?}"
+    );
 }
 
 #[test]
