@@ -173,7 +173,13 @@ fn resnet(scene: &mut Scene, training: bool) -> Values {
 fn fusion(scene: &mut Scene, strategy: &str) -> Values {
     let vision = vision(Pooling::Max).with_stem(vec![6]);
     let text = TextEncoderConfig::new(VOCABULARY, 6, stack()).with_pooling(Pooling::Max);
-    let strategy = FusionConfig::named(strategy, 1).unwrap();
+    let strategy = match FusionConfig::named(strategy, 1) {
+        // What is dropped by chance cannot be compared.
+        Some(FusionConfig::EarlyDropout(config)) => {
+            FusionConfig::EarlyDropout(config.with_probability(0.0))
+        }
+        strategy => strategy.unwrap(),
+    };
     let model = FusionEncoderConfig::new(vision, text, strategy).init(&scene.device);
     let model = scene.fill(model);
     let indices = |values: [i32; 6]| Tensor::<1, Int>::from_data(values, &scene.device);

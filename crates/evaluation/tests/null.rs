@@ -118,9 +118,10 @@ fn assert_null(name: &str, seeds: usize, studies: u64) {
         }
     }
     for ((test, hits), silent) in TESTS.iter().zip(hits).zip(silent) {
-        // A test that says nothing is never wrong. Runs drawn twice leave some studies without a spread.
+        // A test that says nothing is never wrong. Of two seeds, runs drawn twice or with equal scores leave some studies
+        // without a spread.
         assert!(
-            percent(silent, studies as usize) < 2.0,
+            percent(silent, studies as usize) < 5.0,
             "{test}: silent in {silent} studies"
         );
         let rate = percent(hits, studies as usize);
