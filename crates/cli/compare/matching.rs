@@ -212,7 +212,7 @@ fn parameters(
         let fits = width as f64 + (target - has) / each;
         let (sets, has) = wide(arm, fits.round().max(1.0) as usize)?;
         let off = has / target - 1.0;
-        if !(off.abs() <= TOLERANCE) {
+        if off.is_nan() || off.abs() > TOLERANCE {
             return Err(Error::Usage(format!(
                 "{} cannot be matched: with {} it has {} parameters, {} has {}; give it fewer or more layers",
                 arm.label,

@@ -74,10 +74,8 @@ fn set(config: &mut Table, key: &str, value: &str) -> Result<(), Error> {
     let parsed = parsed.and_then(|mut table| table.remove("value"));
     let value = parsed.unwrap_or_else(|| Value::String(value.into()));
     let (path, name) = key.rsplit_once('.').unwrap_or(("", key));
-    let names = path.split('.').filter(|name| !name.is_empty());
-    let table = names.fold(Some(config), |table, name| {
-        table?.get_mut(name)?.as_table_mut()
-    });
+    let mut names = path.split('.').filter(|name| !name.is_empty());
+    let table = names.try_fold(config, |table, name| table.get_mut(name)?.as_table_mut());
     match table.and_then(|table| table.get_mut(name)) {
         Some(place) => *place = value,
         None => {

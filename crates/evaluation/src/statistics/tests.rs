@@ -305,7 +305,7 @@ fn a_picture_is_one_draw_however_many_questions_it_has() {
     };
     // Each arm knows items of its own, whatever the seed but for a few.
     let knows = |every: usize| -> Vec<Vec<f32>> {
-        let right = |seed: usize, item: usize| (item % every == 0) != (item % 20 == seed);
+        let right = |seed: usize, item: usize| item.is_multiple_of(every) != (item % 20 == seed);
         let row = |seed| {
             (0..60)
                 .map(|item| f32::from(u8::from(right(seed, item))))
