@@ -34,7 +34,7 @@ fn a_sum_of_decisions_is_blind_to_what_only_both_tell() {
 
 /// `cargo test --workspace --test integration every_task -- --ignored --nocapture`
 #[test]
-#[ignore = "five minutes"]
+#[ignore = "eight minutes"]
 fn on_every_task_the_best_strategy_comes_near_the_best_possible() {
     let folder = tempfile::tempdir().unwrap();
     for task in crucible_datasets::known::TASKS {
