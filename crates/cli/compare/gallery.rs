@@ -114,23 +114,19 @@ fn choose(right: &HashMap<String, Vec<(usize, usize)>>, arms: usize) -> Vec<Stri
             .sum::<f64>()
     };
     let mut chosen: Vec<String> = Vec::new();
-    let mut take = |score: &dyn Fn(&str) -> f64, most: usize, least: f64| {
+    let take = |chosen: &mut Vec<String>, score: &dyn Fn(&str) -> f64, most: usize, least: f64| {
         let mut ranked: Vec<(f64, &String)> = ids.iter().map(|id| (score(id), *id)).collect();
         ranked.retain(|(score, id)| *score > least && !chosen.contains(id));
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+        let most = most.min(ITEMS - chosen.len());
         chosen.extend(ranked.into_iter().take(most).map(|(_, id)| id.clone()));
-        chosen.len()
     };
     for up in [true, false] {
         for arm in 0..arms {
-            if take(&|id| alone(id, arm, up), EACH, 0.5) >= ITEMS {
-                chosen.truncate(ITEMS);
-                return chosen;
-            }
+            take(&mut chosen, &|id| alone(id, arm, up), EACH, 0.5);
         }
     }
-    let left = ITEMS - take(&|_| 0.0, 0, 1.0).min(ITEMS);
-    take(&spread, left.min(ITEMS / 2), 0.0);
+    take(&mut chosen, &spread, ITEMS / 2, 0.0);
     chosen
 }
 

@@ -3,6 +3,7 @@
 //! A value that is not finite makes the summary `None` instead of being dropped: a seed that diverged is a
 //! result, and a mean over the seeds that survived would flatter the arm.
 
+use super::distribution::t_quantile;
 use serde::Serialize;
 
 /// Arithmetic mean, `m = (x_1 + ... + x_n) / n`.
@@ -62,6 +63,17 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Interval of the mean by Student's t, which holds the true mean in a share `level` of studies; `None` for one
+    /// value, or where one is not finite.
+    pub fn interval(&self, level: f64) -> Option<(f64, f64)> {
+        let count = self.values.len() as f64;
+        let error = self.standard_deviation? / count.sqrt();
+        let reach = error * t_quantile((1.0 - level) / 2.0, count - 1.0)?;
+        let mean = self.mean?;
+        let ends = (mean - reach, mean + reach);
+        (ends.0.is_finite() && ends.1.is_finite()).then_some(ends)
+    }
+
     /// Sums up `values`.
     pub fn of(values: Vec<f64>) -> Self {
         let range = range(&values);

@@ -324,3 +324,24 @@ fn a_picture_is_one_draw_however_many_questions_it_has() {
     assert!(error(&naive) < error(&clustered));
     assert_eq!(clustered.pairs[0].mcnemar, naive.pairs[0].mcnemar);
 }
+
+/// The figures of the README: how far apart two variants have to be, in standard deviations of a seed, by the seeds of
+/// each and the number of pairs that the correction is for.
+#[test]
+fn many_pairs_and_few_seeds_see_little() {
+    for (seeds, pairs, expected) in [(3, 1, 3.5), (3, 3, 5.2), (3, 190, 25.0), (10, 190, 2.5)] {
+        let design = Design {
+            seeds,
+            seed_variance: 2.0 / seeds as f64,
+            item_variance: 0.0,
+        };
+        let least = design
+            .least_difference(0.05 / f64::from(pairs), POWER)
+            .unwrap();
+        println!("{seeds} seeds, {pairs} pairs: {least:.2}");
+        assert!(
+            (least / expected - 1.0).abs() < 0.03,
+            "{seeds} seeds, {pairs} pairs: {least}"
+        );
+    }
+}

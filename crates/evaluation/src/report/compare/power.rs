@@ -3,10 +3,7 @@
 use super::super::{Axis, number};
 use super::CompareReport;
 use super::standing::Standing;
-use crate::statistics::{Design, Detectable};
-
-/// The chance with which a difference is to be seen.
-const POWER: f64 = 0.8;
+use crate::statistics::{Design, Detectable, POWER};
 
 impl CompareReport {
     /// The least difference that is seen with a chance of 80% and so many seeds. Correction is by the number of pairs,

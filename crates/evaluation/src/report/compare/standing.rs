@@ -3,7 +3,6 @@
 use super::super::number;
 use super::{Arm, ArmRun, CompareReport};
 use crate::statistics::{Pair, Summary};
-use statrs::distribution::{ContinuousCDF, StudentsT};
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
@@ -67,7 +66,7 @@ impl<'a> Standing<'a> {
             Ranked {
                 index,
                 arm,
-                interval: interval(&summary, report.study.level),
+                interval: summary.interval(report.study.level),
                 summary,
                 letters: letters.get(&index).copied().unwrap_or_default(),
             }
@@ -218,22 +217,6 @@ impl Contrast<'_> {
             number::signed(low.max(high), 2)
         ))
     }
-}
-
-/// Interval of a mean over seeds; `None` for one seed, or where one diverged.
-fn interval(summary: &Summary, level: f64) -> Option<(f64, f64)> {
-    let seeds = summary.values.len();
-    let error = summary.standard_deviation? / (seeds as f64).sqrt();
-    let student = StudentsT::new(0.0, 1.0, seeds as f64 - 1.0).ok()?;
-    let level = if (0.0..1.0).contains(&level) {
-        level
-    } else {
-        0.95
-    };
-    let reach = error * student.inverse_cdf(0.5 + level / 2.0);
-    let mean = summary.mean?;
-    let ends = (mean - reach, mean + reach);
-    (ends.0.is_finite() && ends.1.is_finite()).then_some(ends)
 }
 
 impl CompareReport {
