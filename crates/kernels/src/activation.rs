@@ -17,7 +17,14 @@ pub enum Activation {
     GeluTanh,
     /// `max(x, 0)`: the cheapest.
     Relu,
+    /// `x sigmoid(1.702 x)`, the older approximation of GELU (CLIP).
+    QuickGelu,
+    /// `x sigmoid(x)`, also called swish (Llama, where it opens a gate).
+    Silu,
 }
+
+/// What the sigmoid of [`Activation::QuickGelu`] is steeper by.
+pub(crate) const QUICK: f32 = 1.702;
 
 /// Applies a function to each element (Hendrycks and Gimpel 2016 for GELU and its approximation).
 ///
@@ -36,6 +43,8 @@ pub fn composed<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<
         Activation::Gelu => gelu(x),
         Activation::GeluTanh => gelu_tanh(x),
         Activation::Relu => activation::relu(x),
+        Activation::QuickGelu => x.clone() * activation::sigmoid(x * QUICK),
+        Activation::Silu => x.clone() * activation::sigmoid(x),
     }
 }
 

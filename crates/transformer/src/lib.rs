@@ -12,6 +12,7 @@
 //! | [`feed_forward`](FeedForward) | the position-wise network and its [`Activation`] |
 //! | [`block`](Block) | pre-norm and post-norm blocks, with and without cross-attention |
 //! | [`encoder`](Encoder), [`decoder`](Decoder) | stacks of blocks |
+//! | [`causal`](CausalLm) | decoder-only language models, their adapters and cache |
 //! | [`position`](Positions) | learned and sinusoidal positions |
 //! | [`pooling`](Pooling) | one vector for a sequence |
 //! | [`config_error`](ConfigError) | sizes that do not fit together |
@@ -20,6 +21,7 @@
 
 mod attention;
 mod block;
+mod causal;
 mod config_error;
 mod decoder;
 mod dropout;
@@ -41,6 +43,11 @@ pub use attention::{
     MultiHeadAttentionConfig, WindowAttentionConfig,
 };
 pub use block::{Block, BlockConfig, CrossBlock, CrossBlockConfig, NormPlacement, Residual};
+pub use causal::{
+    CausalBlock, CausalFeedForward, CausalLm, CausalLmConfig, CausalPositions,
+    GroupedQueryAttention, KeyValueCache, LayerCache, LoraConfig, LowRank, Places, Projection,
+    QkvBias, RopeScaling, RotaryConfig, Rotation,
+};
 pub use config_error::ConfigError;
 pub use crucible_kernels::Activation;
 pub use decoder::{Decoder, DecoderConfig};
@@ -50,7 +57,7 @@ pub use feed_forward::{FeedForward, FeedForwardConfig};
 pub use language_head::LanguageHead;
 pub use linear::{embedding_initializer, linear, project, project_and_activate};
 pub use mask::AttentionMask;
-pub use norm::LayerNorm;
+pub use norm::{LayerNorm, Norm, NormKind, RmsNorm};
 pub use pooling::Pooling;
 pub use position::{PositionKind, Positions};
 pub use text::{TextEmbeddings, TextEncoder, TextEncoderConfig};

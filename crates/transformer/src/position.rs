@@ -1,5 +1,5 @@
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,16 +47,31 @@ impl Positions {
     /// When `length` exceeds the `max_length` it was made for: tokenizers truncate to it.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [_, length, _] = x.dims();
-        let table = match self {
-            Self::Learned(table) => table.val(),
-            Self::Sinusoidal(table) => table.clone(),
-        };
+        let table = self.table();
         let [max_length, _] = table.dims();
         assert!(
             length <= max_length,
             "a sequence of {length} tokens is longer than max_length ({max_length})"
         );
         x + table.narrow(0, 0, length).unsqueeze()
+    }
+
+    /// The embeddings of some positions.
+    ///
+    /// # Shapes
+    /// - from `[batch, length]`, each below `max_length`, to `[batch, length, d_model]`
+    pub fn at(&self, positions: Tensor<2, Int>) -> Tensor<3> {
+        let [batch, length] = positions.dims();
+        let rows = self.table().select(0, positions.flatten(0, 1));
+        let [_, d_model] = rows.dims();
+        rows.reshape([batch, length, d_model])
+    }
+
+    fn table(&self) -> Tensor<2> {
+        match self {
+            Self::Learned(table) => table.val(),
+            Self::Sinusoidal(table) => table.clone(),
+        }
     }
 }
 

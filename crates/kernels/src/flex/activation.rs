@@ -5,6 +5,7 @@ use super::math::{normal, sigmoid};
 use super::parallel::{Blocks, Parts};
 use super::tensor::{contiguous, owned, values};
 use crate::Activation;
+use crate::activation::QUICK;
 
 /// Elements that one thread takes at a time.
 const BLOCK: usize = 1 << 15;
@@ -51,6 +52,8 @@ pub fn apply_simd<'a, S: Simd>(_: S, x: &'a mut [f32], activation: Activation) {
         Activation::Relu => x
             .iter_mut()
             .for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x }),
+        Activation::QuickGelu => x.iter_mut().for_each(|x| *x *= sigmoid(QUICK * *x)),
+        Activation::Silu => x.iter_mut().for_each(|x| *x *= sigmoid(*x)),
     }
 }
 
@@ -77,7 +80,16 @@ fn differentiate_simd<'a, 'b, S: Simd>(
         Activation::Relu => {
             pairs.for_each(|(grad, x)| *grad = if *x > 0.0 { *grad } else { 0.0 });
         }
+        Activation::QuickGelu => pairs.for_each(|(grad, x)| *grad *= gate_slope(*x, QUICK)),
+        Activation::Silu => pairs.for_each(|(grad, x)| *grad *= gate_slope(*x, 1.0)),
     }
+}
+
+/// The derivative of `x sigmoid(steepness x)`.
+#[inline(always)]
+fn gate_slope(x: f32, steepness: f32) -> f32 {
+    let s = sigmoid(steepness * x);
+    s + steepness * x * s * (1.0 - s)
 }
 
 const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769;

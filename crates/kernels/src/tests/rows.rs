@@ -10,7 +10,9 @@ fn activation() -> impl Strategy<Value = Activation> {
     prop_oneof![
         Just(Activation::Gelu),
         Just(Activation::GeluTanh),
-        Just(Activation::Relu)
+        Just(Activation::Relu),
+        Just(Activation::QuickGelu),
+        Just(Activation::Silu)
     ]
 }
 
@@ -130,6 +132,16 @@ fn activations_have_the_textbook_values_and_gradients() {
                 [-0.082_964_08, 0.5, 1.086_099_3],
             ),
             (Activation::Relu, [0.0, 0.0, 2.0], [0.0, 0.0, 1.0]),
+            (
+                Activation::QuickGelu,
+                [-0.154_204_16, 0.0, 1.935_659_4],
+                [-0.067_779_61, 0.5, 1.073_815_4],
+            ),
+            (
+                Activation::Silu,
+                [-0.268_941_4, 0.0, 1.761_594_2],
+                [0.072_329_49, 0.5, 1.090_784_2],
+            ),
         ] {
             let output = activate(x.clone(), activation);
             let expected = Tensor::<1>::from_floats(expected, &device());
@@ -237,6 +249,8 @@ fn what_is_not_finite_stays_so() {
         activate(x.clone(), Activation::Gelu),
         activate(x.clone(), Activation::GeluTanh),
         activate(x.clone(), Activation::Relu),
+        activate(x.clone(), Activation::QuickGelu),
+        activate(x.clone(), Activation::Silu),
         layer_norm(x.clone(), ones.clone(), None, 1e-5),
         rms_norm(x.clone(), ones, 1e-5),
         softmax(x.clone()),
@@ -303,7 +317,13 @@ fn dropout_of_hidden_units_is_the_same_on_the_way_back() -> Result<(), TestCaseE
     let x = Input::new(shape, Layout::Contiguous, 1);
     let [inner, outer] = [2, 3].map(|seed| Input::new([WIDTH; 2], Layout::Contiguous, seed));
     let [shift, last] = [4, 5].map(|seed| Input::new([WIDTH], Layout::Contiguous, seed));
-    for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+    for activation in [
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::Relu,
+        Activation::QuickGelu,
+        Activation::Silu,
+    ] {
         let run = |outer: Tensor<2>, last: Tensor<1>, seed| {
             let [inner, outer] = [inner.view(), outer].map(Tensor::into_dispatch);
             let [shift, last] = [shift.view(), last].map(Tensor::into_dispatch);
