@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transformer", &["kernels"]),
     ("vision", &["kernels", "transformer"]),
     ("fusion", &["transformer", "vision"]),
+    ("weights", &["fusion", "transformer", "vision"]),
     ("evaluation", &[]),
     ("training", &["evaluation", "kernels"]),
     ("datasets", &[]),
@@ -22,15 +23,25 @@ const ARROWS: &[(&str, &[&str])] = &[
             "datasets",
             "fusion",
             "kernels",
+            "objectives",
             "training",
             "transformer",
             "vision",
+            "weights",
         ],
     ),
 ];
 
 /// What the binary imports beside every recipe.
-const BINARY: &[&str] = &["datasets", "evaluation", "fusion", "kernels", "training"];
+const BINARY: &[&str] = &[
+    "datasets",
+    "evaluation",
+    "fusion",
+    "kernels",
+    "shared",
+    "training",
+    "transformer",
+];
 
 /// Features of Burn that compile a backend in, or choose one.
 const BACKENDS: &[&str] = &[

@@ -9,6 +9,7 @@ mod comparison; // arms and seeds
 mod fairness; // equal starts, budgets and tuning; rows that can be had again
 mod flops; // what is counted, and what a hand counts
 mod fusion; // every strategy against PyTorch
+mod instruction; // models that answer, and data that would spoil them
 #[cfg(unix)]
 mod interruption; // Ctrl-C saves, and what goes on later ends the same
 #[cfg(unix)]

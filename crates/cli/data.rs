@@ -1,6 +1,7 @@
 //! `crucible data`
 
 use crate::output::{self, count};
+use crate::painted::{self, Chat};
 use crucible_datasets::known::Task;
 use crucible_datasets::{Description, Duplicates, Lengths, describe, entries};
 use crucible_evaluation::table::{Align, text_table};
@@ -14,10 +15,13 @@ Examples:
   crucible data                   the datasets that are built in
   crucible data easy-vqa          one of them
   crucible data my/folder         your own, before a training trips over it
+  crucible data llava.json --chat --weights smollm2.gguf
+                                  conversations as that model would read them
 
 A folder of your own is recognised by what is in it:
   train.jsonl   {\"image\": \"a.png\", \"question\": \"what is it?\", \"answer\": \"a cat\"} a line, or
-                {\"image\": \"a.png\", \"caption\": \"a cat\"}; valid.jsonl and test.jsonl beside it, if there are any
+                {\"image\": \"a.png\", \"caption\": \"a cat\"}, or conversations of Alpaca, ShareGPT, LLaVA or OpenAI
+                (train.json does too); valid.jsonl and test.jsonl beside it, if there are any
   *.tar         WebDataset shards: 1.jpg and 1.txt, or 1.json with \"caption\", in a row;
                 a range of them is also a path: 'train-{0000..0012}.tar'
   cat/, dog/    images by class, or train/ and test/ of those
@@ -29,6 +33,9 @@ pub struct Args {
     /// Dataset of the catalogue, or a file or folder
     #[arg(value_name = "NAME|PATH")]
     name: Option<String>,
+
+    #[command(flatten)]
+    chat: Chat,
 }
 
 pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
@@ -39,6 +46,10 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
         }
         return Ok(ExitCode::SUCCESS);
     };
+    if args.chat.chat {
+        painted::show(name, &args.chat, json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let description = describe(name).map_err(Error::data)?;
     match json {
         true => output::print_json(&description)?,

@@ -3,22 +3,27 @@
 use crate::{RECIPES, devices, output};
 use burn::train::Interrupter;
 use crucible_datasets::Split;
+use crucible_instruction::evaluate;
+use crucible_shared::instruction::ScoreConfig;
 use crucible_training::tell;
-use crucible_training::{AnyRecipe, Error, Run, RunDir, RunRecord, recipe, run};
+use crucible_training::{AnyRecipe, Error, Outcome, Run, RunDir, RunRecord, recipe, run, run_dir};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use toml::Value;
 
-/// Evaluate a trained model again, on its own data or on other data; writes nothing
+/// Evaluate a trained model again, on its own data or on other data, or published weights; writes nothing
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   crucible eval runs/vqa-quick-late-seed0
   crucible eval runs/vqa-quick-late-seed0 --split valid
-  crucible eval runs/vqa-quick-late-seed0 --data my/folder")]
+  crucible eval runs/vqa-quick-late-seed0 --data my/folder
+  crucible eval smollm2.gguf --data word-instructions --shots 4")]
 pub struct Args {
-    /// Run directory
+    /// Run directory, or published weights of a language model: a Hugging Face folder or a GGUF file
+    #[arg(value_name = "RUN|WEIGHTS")]
     run: PathBuf,
 
     /// Dataset of the catalogue, or a file or folder [default: the run's own]
@@ -28,6 +33,14 @@ pub struct Args {
     /// Which part of the data: train, valid or test
     #[arg(long, value_name = "SPLIT", default_value = "test")]
     split: String,
+
+    /// Solved examples of the training split before each question, of models that converse [default: the run's own]
+    #[arg(long, value_name = "K")]
+    shots: Option<usize>,
+
+    /// Only so many questions, evenly spread, of models that converse; 0 for all [default: the run's own]
+    #[arg(long, value_name = "N")]
+    most: Option<usize>,
 
     /// Backend [default: the run's own]
     #[arg(long, value_name = "NAME[:N]")]
@@ -47,7 +60,6 @@ struct Evaluated<'a> {
 }
 
 pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
-    let (recipe, record, run) = reopen(&args.run, args.backend.as_deref())?;
     if !Split::ALL.iter().any(|split| split.name() == args.split) {
         return Err(Error::unknown(
             "split",
@@ -55,9 +67,11 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
             Split::ALL.map(Split::name),
         ));
     }
-    let own = crate::options::data_name(&record.config, &record.data);
-    let data = args.data.as_deref().unwrap_or(own);
-    let outcome = recipe.evaluate(&record.config, &run, data, &args.split)?;
+    let is_run = args.run.join(run_dir::RUN).exists();
+    let (name, data, outcome) = match is_run || !args.run.exists() {
+        true => args.trained()?,
+        false => args.published()?,
+    };
     let measured = outcome.metrics.values().all(|value| value.is_finite());
     if !measured || outcome.metrics.is_empty() {
         let split = &args.split;
@@ -66,13 +80,10 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
             "the {split} split of {data} {reason}"
         )));
     }
-    if data == own && outcome.data_digest != record.data_digest {
-        tell!("note: {data} has changed since this model was trained");
-    }
     let evaluated = Evaluated {
         run: &args.run,
-        recipe: recipe.name(),
-        data,
+        recipe: &name,
+        data: &data,
         data_digest: &outcome.data_digest,
         split: &args.split,
         items: outcome.predictions.len(),
@@ -84,6 +95,53 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
     }
     Ok(ExitCode::SUCCESS)
 }
+
+impl Args {
+    /// What a run is called, on which data it was measured, and what it came to.
+    fn trained(&self) -> Result<(String, String, Outcome), Error> {
+        let (recipe, mut record, run) = reopen(&self.run, self.backend.as_deref())?;
+        for (key, value) in [("shots", self.shots), ("most", self.most)] {
+            let Some(value) = value else { continue };
+            let score = record.config.get_mut("score").and_then(Value::as_table_mut);
+            let Some(score) = score.filter(|score| score.contains_key(key)) else {
+                let name = recipe.name();
+                let reason = format!("--{key}: a model of the recipe `{name}` does not converse");
+                return Err(Error::Usage(reason));
+            };
+            score.insert(
+                key.into(),
+                Value::Integer(i64::try_from(value).unwrap_or(i64::MAX)),
+            );
+        }
+        let own = crate::options::data_name(&record.config, &record.data);
+        let data = self.data.as_deref().unwrap_or(own);
+        let outcome = recipe.evaluate(&record.config, &run, data, &self.split)?;
+        if data == own && outcome.data_digest != record.data_digest {
+            tell!("note: {data} has changed since this model was trained");
+        }
+        Ok((recipe.name().into(), data.into(), outcome))
+    }
+
+    /// The same of published weights.
+    fn published(&self) -> Result<(String, String, Outcome), Error> {
+        let Some(data) = self.data.as_deref() else {
+            return Err(Error::Usage(
+                "published weights have no data of their own; name some with --data".into(),
+            ));
+        };
+        let device = devices::reopen(self.backend.as_deref(), devices::DEFAULT)?.open()?;
+        let score = ScoreConfig {
+            most: self.most.unwrap_or(0),
+            shots: self.shots.unwrap_or(0),
+            ..ScoreConfig::short(NEW_TOKENS)
+        };
+        let outcome = evaluate(&self.run, &device, data, &self.split, &score)?;
+        Ok(("published weights".into(), data.into(), outcome))
+    }
+}
+
+/// Most tokens of an answer of published weights.
+const NEW_TOKENS: usize = 32;
 
 /// A trained run, ready to be used.
 ///

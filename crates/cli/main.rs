@@ -2,25 +2,30 @@
 
 mod ask;
 mod backends;
+mod chat;
 mod compare;
 mod config;
 mod data;
 mod devices;
 mod embed;
 mod eval;
+mod generate;
 mod options;
 mod output;
+mod painted;
 mod recipes;
 mod report;
 mod repro;
 mod samples;
 mod search;
 mod session;
+mod speaking;
 mod strategies;
 mod train;
 
 use clap::{Parser, Subcommand};
-use crucible_downstream::{Classification, Vqa};
+use crucible_downstream::{Captioning, Classification, Vqa};
+use crucible_instruction::{Text, Visual};
 use crucible_kernels::{Allocator, keep_freed_memory};
 use crucible_pretraining::{Contrastive, Mlm, Mvm, Rotation, Vlp};
 use crucible_training::tell;
@@ -36,11 +41,14 @@ static ALLOCATOR: Allocator = Allocator;
 const RECIPES: &[&dyn AnyRecipe] = &[
     &Vqa,
     &Classification,
+    &Captioning,
     &Contrastive,
     &Mlm,
     &Mvm,
     &Rotation,
     &Vlp,
+    &Text,
+    &Visual,
 ];
 
 /// Train, compare and question multimodal models.
@@ -73,6 +81,8 @@ enum Command {
     Compare(compare::Args),
     Repro(repro::Args),
     Ask(ask::Args),
+    Chat(chat::Args),
+    Generate(generate::Args),
     Search(search::Args),
     Embed(embed::Args),
     Data(data::Args),
@@ -94,6 +104,8 @@ fn run(Cli { command, json }: Cli) -> Result<ExitCode, Error> {
         Command::Compare(args) => compare::run(&args, json),
         Command::Repro(args) => repro::run(&args, json),
         Command::Ask(args) => ask::run(&args, json),
+        Command::Chat(args) => chat::run(&args),
+        Command::Generate(args) => generate::run(&args, json),
         Command::Search(args) => search::run(&args, json),
         Command::Embed(args) => embed::run(&args),
         Command::Data(args) => data::run(&args, json),

@@ -1,5 +1,6 @@
 //! Test items with their pictures, for the report of a run.
 
+use crucible_datasets::instruction::{IMAGE, open_instructions};
 use crucible_datasets::{DataError, ImageSource, Kind, kind, open_pictures, open_vqa};
 use crucible_evaluation::accuracy::Prediction;
 use crucible_evaluation::report::SampleCard;
@@ -81,6 +82,18 @@ pub fn items(
                 let picture = test.get(index).map_err(DataError::Dataset)?;
                 if wanted(&picture.id) {
                     items.insert(picture.id, (picture.image, String::new()));
+                }
+            }
+        }
+        Kind::Instructions => {
+            let test = open_instructions(data)?.test;
+            for index in 0..test.len() {
+                let conversation = test.get(index).map_err(DataError::Dataset)?;
+                let image = conversation.images.into_iter().next();
+                if let Some(image) = image.filter(|_| wanted(&conversation.id)) {
+                    let asked = conversation.turns.into_iter().rev().nth(1);
+                    let asked = asked.map(|turn| turn.text.replace(IMAGE, ""));
+                    items.insert(conversation.id, (image, asked.unwrap_or_default()));
                 }
             }
         }

@@ -8,7 +8,9 @@ use crate::formats::{
     Format, Kind, Scan, captions, cifar, detect, idx, image_files, image_folder, shards, vqa,
 };
 use crate::known::{TASKS, Task};
-use crate::{CaptionData, Data, DataError, ImageData, Picture, VqaData, easy_vqa, emoji};
+use crate::{
+    CaptionData, Data, DataError, ImageData, Picture, VqaData, easy_vqa, emoji, instruction,
+};
 
 /// A dataset that comes with Crucible.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -27,9 +29,12 @@ const LICENCE: &str = "MIT, Copyright (c) 2019 Victor Zhou";
 const EMOJI_LICENCE: &str = "pictures CC-BY 4.0, Copyright 2020 Twitter, Inc and other contributors (Twemoji); names and keywords MIT, \
      Copyright (c) 2017-2019 Miles Johnson (Emojibase)";
 
-const ENTRIES: [Entry; 6 + TASKS.len()] = entries_with_tasks();
+const ENTRIES: [Entry; OWN_ENTRIES + TASKS.len()] = entries_with_tasks();
 
-const OWN: [Entry; 6] = [
+/// Entries beside the tasks whose answer is known.
+const OWN_ENTRIES: usize = 9;
+
+const OWN: [Entry; OWN_ENTRIES] = [
     Entry {
         name: easy_vqa::NAME,
         kind: Kind::Vqa,
@@ -66,19 +71,37 @@ const OWN: [Entry; 6] = [
         about: "the same pictures and splits with their group as class: 9 classes",
         licence: EMOJI_LICENCE,
     },
+    Entry {
+        name: instruction::EASY_VQA,
+        kind: Kind::Instructions,
+        about: "conversations about easy-VQA's images in many wordings; those of the test split are used in it alone",
+        licence: LICENCE,
+    },
+    Entry {
+        name: instruction::EMOJI,
+        kind: Kind::Instructions,
+        about: "emoji to be named, recognised and put into their group, worded likewise",
+        licence: EMOJI_LICENCE,
+    },
+    Entry {
+        name: instruction::WORDS,
+        kind: Kind::Instructions,
+        about: "instructions about words and small numbers, made by rules, without images",
+        licence: "MIT OR Apache-2.0",
+    },
 ];
 
 /// The datasets above, then the tasks whose answer is known.
-const fn entries_with_tasks() -> [Entry; 6 + TASKS.len()] {
-    let mut entries = [OWN[0]; 6 + TASKS.len()];
+const fn entries_with_tasks() -> [Entry; OWN_ENTRIES + TASKS.len()] {
+    let mut entries = [OWN[0]; OWN_ENTRIES + TASKS.len()];
     let mut place = 1;
     while place < entries.len() {
         entries[place] = match place {
-            0..6 => OWN[place],
+            0..OWN_ENTRIES => OWN[place],
             _ => Entry {
-                name: TASKS[place - 6].name,
+                name: TASKS[place - OWN_ENTRIES].name,
                 kind: Kind::Vqa,
-                about: TASKS[place - 6].about,
+                about: TASKS[place - OWN_ENTRIES].about,
                 licence: EMOJI_LICENCE,
             },
         };
@@ -141,7 +164,8 @@ pub fn kind(name_or_path: &str) -> Result<Kind, DataError> {
 
 pub(crate) fn wrong_kind(name: &str, found: Kind, wanted: Kind) -> DataError {
     // Any images are pictures.
-    let fits = |kind| kind == wanted || (wanted == Kind::Pictures && kind != Kind::Text);
+    let pictured = |kind| !matches!(kind, Kind::Text | Kind::Instructions);
+    let fits = |kind| kind == wanted || (wanted == Kind::Pictures && pictured(kind));
     let suitable = ENTRIES.iter().filter(|entry| fits(entry.kind));
     let suitable: Vec<&str> = suitable.map(|entry| entry.name).collect();
     DataError::WrongKind {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use self::contents::{Contents, hash_of_pixels, words};
 use crate::catalogue::{self, Found, sound};
 use crate::formats::{Kind, Problems, Scan};
+use crate::instruction::{self, Conversation};
 use crate::{
     CaptionSample, Data, DataError, ImageSource, LabelledImage, Picture, Split, VqaSample,
     open_passages, parallel,
@@ -85,6 +86,11 @@ pub fn describe(name_or_path: &str) -> Result<Description, DataError> {
         Kind::Text => report(
             sound(open_passages(name_or_path, PASSAGE)?),
             Kind::Text,
+            licence,
+        ),
+        Kind::Instructions => report(
+            instruction::scan(name_or_path)?,
+            Kind::Instructions,
             licence,
         ),
     }
@@ -261,6 +267,24 @@ impl Show for CaptionSample {
     }
     fn image(&self) -> Option<&ImageSource> {
         Some(&self.image)
+    }
+}
+
+impl Show for Conversation {
+    fn lines(&self, _: &[String]) -> Vec<String> {
+        let turns = self.turns.iter().map(|turn| turn.text.replace('\n', " "));
+        vec![format!(
+            "{}: {}",
+            self.id,
+            turns.collect::<Vec<_>>().join(" -> ")
+        )]
+    }
+    fn texts(&self) -> Vec<&str> {
+        self.turns.iter().map(|turn| turn.text.as_str()).collect()
+    }
+    /// The first; an audit looks at all of them.
+    fn image(&self) -> Option<&ImageSource> {
+        self.images.first()
     }
 }
 

@@ -163,6 +163,14 @@ pub enum DataError {
         /// What to do.
         remedy: &'static str,
     },
+    /// A conversation that cannot be written for a model.
+    #[error("{id}: {source}")]
+    Chat {
+        /// Which.
+        id: String,
+        /// What is wrong.
+        source: crate::instruction::ChatError,
+    },
     /// A setting that no dataset can satisfy.
     #[error("{setting} = {value}: {reason}")]
     Setting {

@@ -20,6 +20,7 @@ mod error;
 mod facts;
 mod formats;
 mod images;
+pub mod instruction;
 pub mod known;
 mod loader;
 mod order;

@@ -297,6 +297,11 @@ impl Tokenizer {
             })
     }
 
+    /// The tokenizer by itself, which cuts nothing.
+    pub fn into_inner(self) -> tokenizers::Tokenizer {
+        self.inner
+    }
+
     /// How many ids there are: the number of rows of an embedding.
     pub fn vocabulary_size(&self) -> usize {
         // Ids of a user's file may have holes: the largest counts.

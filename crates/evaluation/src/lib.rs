@@ -11,6 +11,7 @@
 //! - [`report`]: one run, or a comparison of many, as one self-contained HTML file.
 
 pub mod accuracy;
+pub mod captioning;
 pub mod probe;
 pub mod report;
 pub mod retrieval;

@@ -10,17 +10,24 @@
 //! | [`late`] | at the output: two pooled vectors, or two decisions |
 //!
 //! [`STRATEGIES`] lists them all. To add one: write its file, name it in the `mod.rs` beside it and in the list in
-//! `strategy.rs`. [`FusionEncoder`] joins a strategy with its two towers; in a [`DualEncoder`] they never meet.
+//! `strategy.rs`. [`FusionEncoder`] joins a strategy with its two towers; in a [`DualEncoder`] they never meet. A
+//! [`VisionLanguage`] model reads pictures between its words, by way of a [`Connector`].
 
 pub mod early;
 pub mod late;
 pub mod mid;
 
+mod connector;
 mod dual_encoder;
 mod encoder;
 mod modalities;
 mod strategy;
+mod vision_language;
 
+pub use connector::{
+    Connector, ConnectorConfig, MlpConnector, QueryConnector, QueryConnectorConfig,
+    ResamplerConnector,
+};
 pub use dual_encoder::{DualEncoder, DualEncoderConfig, LARGEST_SCALE};
 pub use early::*;
 pub use encoder::{FusionEncoder, FusionEncoderConfig, FusionInput};
@@ -30,6 +37,8 @@ pub use modalities::{Missing, Modalities, Tokens};
 pub use strategy::{
     Described, Family, Fusion, FusionConfig, Head, STRATEGIES, Strategy, StrategyConfig, Sublayers,
 };
+
+pub use vision_language::{VisionLanguage, VisionLanguageConfig, splice};
 
 #[cfg(test)]
 mod fixture;

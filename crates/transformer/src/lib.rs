@@ -13,6 +13,7 @@
 //! | [`block`](Block) | pre-norm and post-norm blocks, with and without cross-attention |
 //! | [`encoder`](Encoder), [`decoder`](Decoder) | stacks of blocks |
 //! | [`causal`](CausalLm) | decoder-only language models, their adapters and cache |
+//! | [`generation`](generate()) | what follows a prompt: greedy, sampled, by beam search |
 //! | [`position`](Positions) | learned and sinusoidal positions |
 //! | [`pooling`](Pooling) | one vector for a sequence |
 //! | [`config_error`](ConfigError) | sizes that do not fit together |
@@ -28,6 +29,7 @@ mod dropout;
 mod encoded;
 mod encoder;
 mod feed_forward;
+mod generation;
 mod language_head;
 mod linear;
 mod mask;
@@ -54,6 +56,9 @@ pub use decoder::{Decoder, DecoderConfig};
 pub use encoded::Encoded;
 pub use encoder::{Encoder, EncoderConfig};
 pub use feed_forward::{FeedForward, FeedForwardConfig};
+pub use generation::{
+    Finish, Generated, Generates, GenerationConfig, GenerationError, Prompted, Stop, generate,
+};
 pub use language_head::LanguageHead;
 pub use linear::{embedding_initializer, linear, project, project_and_activate};
 pub use mask::AttentionMask;

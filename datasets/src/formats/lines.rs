@@ -155,11 +155,17 @@ pub(crate) fn peek(path: &Path) -> Result<Format, DataError> {
         if value.get("caption").is_some() {
             return Ok(Format::CaptionJsonl);
         }
+        if ["conversations", "messages", "instruction"]
+            .iter()
+            .any(|key| value.get(key).is_some())
+        {
+            return Ok(Format::Conversations);
+        }
     }
     Err(DataError::format(
         Place::file(path),
-        "no line has a question or a caption",
+        "no line has a question, a caption or a conversation",
         "expected lines such as {\"image\": \"a.png\", \"question\": \"..\", \"answer\": \"..\"} or \
-         {\"image\": \"a.png\", \"caption\": \"..\"}",
+         {\"image\": \"a.png\", \"caption\": \"..\"} or {\"conversations\": [..]}",
     ))
 }

@@ -30,6 +30,8 @@ pub enum Kind {
     Pictures,
     /// Text.
     Text,
+    /// Conversations, with and without images.
+    Instructions,
 }
 
 impl Kind {
@@ -41,6 +43,7 @@ impl Kind {
             Kind::Captions => "images with captions",
             Kind::Pictures => "images by themselves",
             Kind::Text => "text",
+            Kind::Instructions => "conversations",
         }
     }
 }
@@ -65,6 +68,8 @@ pub enum Format {
     Idx,
     /// Read a passage at a time.
     Text,
+    /// Alpaca, ShareGPT, LLaVA or OpenAI records, one a line or in one JSON array.
+    Conversations,
 }
 
 impl Format {
@@ -76,6 +81,7 @@ impl Format {
             Format::ImageFolder | Format::Cifar10 | Format::Idx => Kind::Images,
             Format::ImageFiles => Kind::Pictures,
             Format::Text => Kind::Text,
+            Format::Conversations => Kind::Instructions,
         }
     }
 }
@@ -229,6 +235,7 @@ pub(crate) fn detect(path: &Path) -> Result<Format, DataError> {
     if !metadata.is_dir() {
         return match path {
             _ if has_extension(path, "jsonl") => lines::peek(path),
+            _ if has_extension(path, "json") => Ok(Format::Conversations),
             _ if has_extension(path, "txt") => Ok(Format::Text),
             _ if shards::is_shard(path) => Ok(Format::Shards),
             _ => Err(unknown(path)),
@@ -244,6 +251,9 @@ pub(crate) fn detect(path: &Path) -> Result<Format, DataError> {
     }
     if found.iter().any(|(_, path)| has_extension(path, "jsonl")) {
         return lines::peek(&SplitFiles::find(path, "jsonl")?.train);
+    }
+    if has("train.json") {
+        return Ok(Format::Conversations);
     }
     if shards::has_shards(path)? {
         return Ok(Format::Shards);
@@ -274,7 +284,8 @@ fn unknown(path: &Path) -> DataError {
     DataError::format(
         Place::file(path),
         "no format that is known",
-        "expected a .jsonl file (or a folder with train.jsonl) of image, question and answer or of image and caption, \
+        "expected a .jsonl file (or a folder with train.jsonl) of image, question and answer, of image and caption, or of \
+         conversations (which may be a .json file too), \
          .tar files of images with captions, a folder of images or of images by class, CIFAR-10 binary batches, IDX files, or a .txt file (or a folder with train.txt)",
     )
 }

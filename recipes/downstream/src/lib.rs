@@ -1,8 +1,10 @@
 //! Downstream tasks: one file per recipe.
 
+mod captioning;
 mod classification;
 mod classifier;
 mod vqa;
 
+pub use captioning::{Captioning, CaptioningConfig};
 pub use classification::{Classification, ClassificationConfig};
 pub use vqa::{Vqa, VqaConfig, VqaModel};

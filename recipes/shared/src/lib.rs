@@ -2,10 +2,13 @@
 
 #![warn(missing_docs)]
 
+pub mod instruction;
+mod language;
 mod learn;
 mod tokens;
 mod towers;
 
+pub use language::{LanguageConfig, Tune};
 pub use learn::{
     Rehearsal, data_name, final_split, image_collate, learn, learn_and_measure, learn_as_rehearsed,
     measure, size,

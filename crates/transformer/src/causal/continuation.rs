@@ -4,7 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::cache::KeyValueCache;
 use super::model::{CausalLm, Places, bools};
-use crate::AttentionMask;
+use crate::{AttentionMask, Generates, Prompted};
 
 impl CausalLm {
     /// Takes in the beginnings of some sequences: a cache of them, and the scores of the token that comes next.
@@ -29,6 +29,39 @@ impl CausalLm {
         cache.next = padding.iter().map(tokens).collect();
         let states = self.through(x, &places, Some(&mut cache), &mut |_| ());
         (cache, self.last(states))
+    }
+
+    /// Takes in prompts of words alone, of any lengths.
+    pub fn prompt(&self, prompts: &[Vec<u32>]) -> Prompted<KeyValueCache> {
+        let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
+        let before = |prompt: &Vec<u32>| longest - prompt.len();
+        let padding = prompts.iter().map(|prompt| {
+            let padded = std::iter::repeat_n(true, before(prompt));
+            padded.chain(prompt.iter().map(|_| false)).collect()
+        });
+        let padding: Vec<Vec<bool>> = padding.collect();
+        let ids = prompts.iter().flat_map(|prompt| {
+            let padded = std::iter::repeat_n(0, before(prompt));
+            padded.chain(prompt.iter().map(|&id| id as i32))
+        });
+        let ids = TensorData::new(ids.collect::<Vec<i32>>(), [prompts.len(), longest]);
+        let x = self.embed(Tensor::from_data(ids, &self.word.weight.val().device()));
+        self.take_in(x, &padding, prompts.to_vec())
+    }
+
+    /// As [`begin`](Self::begin), ready for [`generate`](crate::generate): `prompts` are the tokens without padding.
+    pub fn take_in(
+        &self,
+        x: Tensor<3>,
+        padding: &[Vec<bool>],
+        prompts: Vec<Vec<u32>>,
+    ) -> Prompted<KeyValueCache> {
+        let (cache, scores) = self.begin(x, padding);
+        Prompted {
+            cache,
+            scores: rows(scores),
+            prompts,
+        }
     }
 
     /// Takes in one more token of each sequence, and gives the scores of the one after it.
@@ -61,6 +94,29 @@ impl CausalLm {
         let [_, length, _] = states.dims();
         let last = states.narrow(1, length - 1, 1).squeeze_dim::<2>(1);
         self.logits(last)
+    }
+}
+
+/// Scores as rows of numbers.
+fn rows(scores: Tensor<2>) -> Vec<Vec<f32>> {
+    let [_, width] = scores.dims();
+    let values: Vec<f32> = scores.into_data().iter().collect();
+    values.chunks(width.max(1)).map(<[f32]>::to_vec).collect()
+}
+
+impl Generates for CausalLm {
+    type Cache = KeyValueCache;
+
+    fn max_length(&self) -> usize {
+        CausalLm::max_length(self)
+    }
+
+    fn step(&self, cache: &mut KeyValueCache, tokens: &[u32]) -> Vec<Vec<f32>> {
+        rows(self.advance(cache, tokens))
+    }
+
+    fn select(&self, cache: &mut KeyValueCache, sequences: &[usize]) {
+        cache.select(sequences);
     }
 }
 

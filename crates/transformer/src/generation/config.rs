@@ -81,7 +81,9 @@ impl GenerationConfig {
         let drawn = self.beams > 1 && temperature > 0.0;
         ConfigError::unless(!drawn, "beams", || {
             let beams = self.beams;
-            format!("is {beams}, but a beam search draws nothing: set temperature to 0, or beams to 1")
+            format!(
+                "is {beams}, but a beam search draws nothing: set temperature to 0, or beams to 1"
+            )
         })?;
         let length = self.length_penalty;
         ConfigError::unless(length.is_finite(), "length_penalty", || {
@@ -100,7 +102,8 @@ mod tests {
 
     #[test]
     fn impossible_values_are_named() {
-        let cases: [(&str, fn(&mut GenerationConfig)); 12] = [
+        type Spoil = fn(&mut GenerationConfig);
+        let cases: [(&str, Spoil); 12] = [
             ("max_new_tokens", |c| c.max_new_tokens = 0),
             ("temperature", |c| c.temperature = -0.5),
             ("temperature", |c| c.temperature = f64::NAN),

@@ -17,12 +17,12 @@ mod stop;
 mod stream;
 
 use std::collections::HashMap;
-use std::mem;
 use std::ops::ControlFlow;
 
 use thiserror::Error;
 
 use crate::ConfigError;
+use sampler::Sampler;
 use sequence::Sequence;
 use stop::StopStrings;
 use stream::TextStream;
@@ -161,45 +161,119 @@ pub fn generate<M: Generates>(
     on_token: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
 ) -> Result<Vec<Generated>, GenerationError> {
     config.check()?;
-    let Prompted {
-        cache,
-        scores,
-        prompts,
-    } = prompted;
     let stops = StopStrings::new(&config.stop_strings);
-    let max_length = model.max_length();
-    let sequence = |(index, prompt): (usize, &'_ Vec<u32>)| {
-        let room = max_length.saturating_sub(prompt.len());
-        match room {
+    let sequences = prompted.prompts.iter().enumerate().map(|(index, prompt)| {
+        let max_length = model.max_length();
+        match max_length.saturating_sub(prompt.len()) {
             0 => Err(GenerationError::Prompt {
                 prompt: index,
                 length: prompt.len(),
                 max_length,
             }),
-            _ => Ok((index, prompt, room.min(config.max_new_tokens))),
-        }
-    };
-    let sequences = prompts.iter().enumerate().map(sequence);
-    let sequences = sequences
-        .map(|sequence| {
-            let (index, prompt, room) = sequence?;
-            Ok(Sequence {
+            room => Ok(Sequence {
                 index,
                 prompt,
-                room,
+                room: room.min(config.max_new_tokens),
                 stop_ids,
                 tokens: Vec::new(),
                 text: TextStream::new(decode, &stops),
                 log_probability: 0.0,
                 finish: None,
-            })
-        })
-        .collect::<Result<Vec<_>, GenerationError>>()?;
-    let run = Run {
-        model,
-        cache,
-        scores: Vec::new(),
-        config,
+            }),
+        }
+    });
+    let sequences = sequences.collect::<Result<Vec<_>, _>>()?;
+    let run = Run::new(model, prompted.cache, prompted.scores, sequences.len())?;
+    let mut ended = match config.beams {
+        1 => sample(run, sequences, config, on_token)?,
+        _ => beam::search(run, sequences, config, on_token)?,
     };
-    todo!()
+    ended.sort_by_key(|sequence| sequence.index);
+    let generated = |sequence: Sequence<'_>| sequence.generated(config.length_penalty);
+    Ok(ended.into_iter().map(generated).collect())
+}
+
+type OnToken<'a> = dyn FnMut(usize, &str) -> ControlFlow<()> + 'a;
+
+/// A model and what it makes of the sequences that have not ended.
+struct Run<'a, M: Generates> {
+    model: &'a M,
+    cache: M::Cache,
+    /// Scores of the token that follows each sequence.
+    scores: Vec<Vec<f32>>,
+}
+
+impl<'a, M: Generates> Run<'a, M> {
+    fn new(
+        model: &'a M,
+        cache: M::Cache,
+        scores: Vec<Vec<f32>>,
+        sequences: usize,
+    ) -> Result<Self, GenerationError> {
+        match scores.len() == sequences {
+            true => Ok(Self {
+                model,
+                cache,
+                scores,
+            }),
+            false => Err(GenerationError::Rows {
+                expected: sequences,
+                found: scores.len(),
+            }),
+        }
+    }
+
+    /// Keeps the sequences `rows`, in that order, and adds one of `tokens` to each.
+    fn advance(self, rows: &[usize], tokens: &[u32]) -> Result<Self, GenerationError> {
+        let Self {
+            model,
+            mut cache,
+            scores,
+        } = self;
+        if !rows.iter().copied().eq(0..scores.len()) {
+            model.select(&mut cache, rows);
+        }
+        let scores = model.step(&mut cache, tokens);
+        Self::new(model, cache, scores, tokens.len())
+    }
+}
+
+/// Continues each of the sequences by the likeliest token or by one that is drawn.
+fn sample<'a, M: Generates>(
+    mut run: Run<'_, M>,
+    sequences: Vec<Sequence<'a>>,
+    config: &GenerationConfig,
+    on_token: &mut OnToken<'_>,
+) -> Result<Vec<Sequence<'a>>, GenerationError> {
+    let mut repeats: HashMap<&[u32], u64> = HashMap::new();
+    let mut samplers: Vec<Sampler<'_>> = Vec::new();
+    for sequence in &sequences {
+        let repeat = repeats.entry(sequence.prompt).or_default();
+        samplers.push(Sampler::new(config, sequence.prompt, *repeat));
+        *repeat += 1;
+    }
+    let mut running: Vec<_> = sequences.into_iter().zip(samplers).collect();
+    let mut ended = Vec::new();
+    'steps: while !running.is_empty() {
+        for ((sequence, sampler), scores) in running.iter_mut().zip(&run.scores) {
+            let (token, log_probability) = sampler.next(sequence, scores)?;
+            sequence.push(token, log_probability);
+            if on_token(sequence.index, sequence.text.news()).is_break() {
+                break 'steps;
+            }
+        }
+        let (mut rows, mut tokens) = (Vec::new(), Vec::new());
+        for (row, (sequence, _)) in running.iter().enumerate() {
+            if sequence.finish.is_none() {
+                rows.push(row);
+                tokens.extend(sequence.tokens.last());
+            }
+        }
+        ended.extend(running.extract_if(.., |(sequence, _)| sequence.finish.is_some()));
+        if !running.is_empty() {
+            run = run.advance(&rows, &tokens)?;
+        }
+    }
+    let all = ended.into_iter().chain(running);
+    Ok(all.map(|(sequence, _)| sequence).collect())
 }

@@ -48,7 +48,7 @@ impl Sequence<'_> {
 
     /// The score by which sequences of different lengths are compared.
     pub(super) fn score(&self, length_penalty: f64) -> f32 {
-        let length = self.tokens.len() as f64;
+        let length = self.tokens.len().max(1) as f64;
         self.log_probability / length.powf(length_penalty) as f32
     }
 

@@ -122,10 +122,13 @@ mod tests {
     fn text_is_held_back_no_longer_than_it_must() {
         let stops = stops(&["\n\nUser:", "###"]);
         let (out, stop) = filter(&stops, &["Hi", " #", "#1", "\n", "\nUs", "e", "\n\nUser:x"]);
-        assert_eq!(out, ["Hi", " ", "##1", "", "", "\n\nUse", ""]);
+        assert_eq!(out, ["Hi", " ", "##1", "", "", "", "\n\nUse"]);
         assert_eq!(stop, Some("\n\nUser:"));
         let (out, stop) = filter(&stops, &["a\n", "\n"]);
-        assert_eq!((out, stop), (vec!["a".into(), "".into(), "\n\n".into()], None));
+        assert_eq!(
+            (out, stop),
+            (vec!["a".into(), "".into(), "\n\n".into()], None)
+        );
     }
 
     #[test]
@@ -138,7 +141,10 @@ mod tests {
         assert_eq!(of(&["bcd", "c"], "abcde"), ("ab".into(), Some("c".into())));
         assert_eq!(of(&["c", "bc"], "abcde"), ("a".into(), Some("bc".into())));
         // A match that fails goes on with the longest part of it that still matches.
-        assert_eq!(of(&["aabaaa"], "aabaabaaab"), ("aab".into(), Some("aabaaa".into())));
+        assert_eq!(
+            of(&["aabaaa"], "aabaabaaab"),
+            ("aab".into(), Some("aabaaa".into()))
+        );
         assert_eq!(of(&["é!"], "éé!"), ("é".into(), Some("é!".into())));
         assert_eq!(of(&[], "abc"), ("abc".into(), None));
     }

@@ -1,0 +1,80 @@
+//! CIDEr-D (Vedantam et al. 2015, sections 3 and 6).
+
+use super::mean;
+use super::ngrams::{Counts, Item, LONGEST, counts};
+use std::collections::{BTreeSet, HashMap};
+
+/// The deviation, in words, of the Gaussian that takes from candidates of another length than the reference.
+const SIGMA: f64 = 6.0;
+
+/// Ten times the mean similarity to a reference, over the lengths of n-grams and the items.
+pub(super) fn cider(ngrams: &[Vec<Item>; LONGEST]) -> f64 {
+    // `pycocoevalcap` takes the number of bigrams for the length: one word is as long as none.
+    let [_, lengths, ..] = ngrams;
+    10.0 * mean(ngrams.iter().map(|items| {
+        let rarity = Rarity::of(items);
+        let pairs = items.iter().zip(lengths);
+        mean(pairs.map(|(item, lengths)| rarity.similarity(item, lengths)))
+    }))
+}
+
+/// How few images the n-grams of one length stand for.
+struct Rarity {
+    /// The logarithm of the number of images.
+    images: f64,
+    /// In the references of how many images an n-gram is.
+    images_with: HashMap<usize, f64>,
+}
+
+impl Rarity {
+    fn of(items: &[Item]) -> Self {
+        let mut images_with = HashMap::new();
+        for item in items {
+            for ngram in BTreeSet::from_iter(item.references.iter().flatten()) {
+                *images_with.entry(*ngram).or_default() += 1.0;
+            }
+        }
+        Self {
+            images: (items.len() as f64).ln(),
+            images_with,
+        }
+    }
+
+    /// The mean similarity of the candidate to its references, whose lengths are those of `lengths`.
+    fn similarity(&self, item: &Item, lengths: &Item) -> f64 {
+        let candidate = self.weights(&item.candidate);
+        let length = lengths.candidate.len();
+        let references = item.references.iter().zip(&lengths.references);
+        mean(references.map(|(reference, other)| {
+            let deviations = length.abs_diff(other.len()) as f64 / SIGMA;
+            let penalty = (-deviations * deviations / 2.0).exp();
+            penalty * cosine(&candidate, &self.weights(reference))
+        }))
+    }
+
+    /// TF-IDF: how often a caption has an n-gram, times the logarithm of how rare it is. One that no reference has is as
+    /// rare as one of a single image.
+    fn weights(&self, caption: &[usize]) -> Counts {
+        let mut weights = counts(caption);
+        for (ngram, weight) in &mut weights {
+            let images_with = self.images_with.get(ngram).copied().unwrap_or(1.0);
+            *weight *= self.images - images_with.ln();
+        }
+        weights
+    }
+}
+
+/// The cosine of the two, where no weight of the candidate counts for more than the reference's; 0 where either has none.
+fn cosine(candidate: &Counts, reference: &Counts) -> f64 {
+    let shared = candidate.iter().filter_map(|(ngram, weight)| {
+        let other = *reference.get(ngram)?;
+        Some(weight.min(other) * other)
+    });
+    let shared: f64 = shared.sum();
+    let norms = norm(candidate) * norm(reference);
+    if norms > 0.0 { shared / norms } else { 0.0 }
+}
+
+fn norm(weights: &Counts) -> f64 {
+    weights.values().map(|x| x * x).sum::<f64>().sqrt()
+}

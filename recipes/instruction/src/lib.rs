@@ -1,0 +1,11 @@
+//! Instruction tuning: language models that answer, with pictures ([`Visual`]) and without ([`Text`]).
+
+#![warn(missing_docs)]
+
+mod speaking;
+mod text;
+mod visual;
+
+pub use speaking::{evaluate, open, published};
+pub use text::{Text, TextConfig};
+pub use visual::{Visual, VisualConfig};

@@ -1,0 +1,63 @@
+//! What can be talked with.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use crucible_datasets::instruction::open_instructions;
+use crucible_shared::instruction::{Answers, ChatConfig, ScoreConfig, Speaker, TextModel, Voice};
+use crucible_training::{Error, Outcome, Recipe, Run, config};
+use crucible_weights::CausalCheckpoint;
+use toml::Table;
+
+use crate::{Text, TextConfig, Visual, VisualConfig};
+
+/// A finished run of a recipe, ready to answer.
+///
+/// # Errors
+///
+/// [`Error::Usage`] for a recipe whose models say nothing, and those of reading the run.
+pub fn open(recipe: &str, table: &Table, run: &Run) -> Result<Box<dyn Answers>, Error> {
+    match recipe {
+        Text::NAME => Ok(Box::new(config::read::<TextConfig>(table)?.reopen(run)?)),
+        Visual::NAME => Ok(Box::new(config::read::<VisualConfig>(table)?.reopen(run)?)),
+        other => Err(Error::Usage(format!(
+            "a model of the recipe `{other}` does not converse; those of `{}` and `{}` do",
+            Text::NAME,
+            Visual::NAME
+        ))),
+    }
+}
+
+/// Published weights of a language model, with its own tokenizer and template.
+///
+/// # Errors
+///
+/// What is wrong with the files.
+pub fn published(path: &Path, device: &Device) -> Result<Box<dyn Answers>, Error> {
+    Ok(Box::new(speaker(path, device)?))
+}
+
+/// How well published weights answer the conversations of a dataset without having been trained on it.
+///
+/// # Errors
+///
+/// What is wrong with the files or the data.
+pub fn evaluate(
+    path: &Path,
+    device: &Device,
+    data: &str,
+    split: &str,
+    score: &ScoreConfig,
+) -> Result<Outcome, Error> {
+    let split = split.parse().map_err(Error::data)?;
+    let data = open_instructions(data).map_err(Error::data)?;
+    speaker(path, device)?.score(&data, split, score)
+}
+
+fn speaker(path: &Path, device: &Device) -> Result<Speaker<TextModel>, Error> {
+    let checkpoint = CausalCheckpoint::open(path).map_err(Error::data)?;
+    let chat = ChatConfig::published(checkpoint.config.max_length);
+    let voice = Voice::published(path, &chat, 0)?;
+    let (model, _) = checkpoint.load(path, device).map_err(Error::data)?;
+    Ok(Speaker::of_text(TextModel::new(model), voice, device))
+}

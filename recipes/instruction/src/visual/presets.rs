@@ -1,0 +1,130 @@
+//! Presets of the `instruction-visual` recipe.
+
+use crucible_datasets::instruction::BuiltIn;
+use crucible_datasets::{AugmentConfig, ImageConfig, LoaderConfig, TokenizerConfig, Vocabulary};
+use crucible_fusion::{ConnectorConfig, PerceiverResamplerConfig};
+use crucible_shared::LanguageConfig;
+use crucible_shared::instruction::{ChatConfig, ScoreConfig, SightConfig};
+use crucible_training::{Preset, TrainingConfig, config};
+
+use super::{Stage, VisualConfig};
+
+pub const PRESETS: [Preset; 3] = [
+    Preset {
+        name: "smoke",
+        about: "a few steps of a tiny model, to see that all works",
+        time: "seconds",
+        score: "none",
+    },
+    Preset::new(
+        "quick",
+        "a small model from scratch on easy-VQA's instructions",
+    ),
+    Preset::new(
+        "full",
+        "a tower of ViT-S size and 30 M parameters of language, for data of your own",
+    ),
+];
+
+pub fn config(preset: &str, choices: &toml::Table) -> VisualConfig {
+    let kind = config::choice(choices, "connector", "kind").unwrap_or("mlp");
+    match preset {
+        "smoke" => VisualConfig {
+            loader: LoaderConfig::new(4),
+            score: ScoreConfig {
+                most: 40,
+                ..ScoreConfig::short(8)
+            },
+            training: TrainingConfig {
+                evaluate_every: 20,
+                checkpoint_every: 20,
+                log_every: 1,
+                ..TrainingConfig::new(40, 3e-3)
+            },
+            ..small(kind, 32, 2)
+        },
+        "full" => full(kind),
+        _ => small(kind, 128, 4),
+    }
+}
+
+fn connector(kind: &str, layers: usize, tokens: usize) -> ConnectorConfig {
+    use crucible_fusion::QueryConnectorConfig;
+    match kind {
+        "linear" => ConnectorConfig::Linear,
+        "perceiver-resampler" => {
+            ConnectorConfig::PerceiverResampler(PerceiverResamplerConfig::new(layers, tokens))
+        }
+        "q-former" => ConnectorConfig::QFormer(QueryConnectorConfig::new(layers, tokens)),
+        _ => ConnectorConfig::Mlp,
+    }
+}
+
+/// A model for the 64-pixel images of easy-VQA.
+fn small(kind: &str, d_model: usize, layers: usize) -> VisualConfig {
+    VisualConfig {
+        data: "easy-vqa-instructions".into(),
+        stage: Stage::Tune,
+        image: ImageConfig::symmetric(64),
+        augment: AugmentConfig {
+            flip: true,
+            ..AugmentConfig::default()
+        },
+        tokenizer: TokenizerConfig {
+            vocabulary: Vocabulary::WordPiece,
+            vocabulary_size: 2_000,
+            ..TokenizerConfig::default()
+        },
+        chat: ChatConfig {
+            template: BuiltIn::Chatml,
+            own_template: true,
+            max_length: 512,
+            packing: false,
+        },
+        loader: LoaderConfig::new(16),
+        vision: SightConfig::small(d_model),
+        connector: connector(kind, 1, 8),
+        language: LanguageConfig::fresh(d_model, 4, layers),
+        score: ScoreConfig::short(8),
+        training: TrainingConfig {
+            beta_2: 0.98,
+            evaluate_every: 250,
+            checkpoint_every: 250,
+            ..TrainingConfig::new(1500, 1e-3)
+        },
+    }
+}
+
+/// A tower of the size of ViT-S and a language model beside it.
+fn full(kind: &str) -> VisualConfig {
+    VisualConfig {
+        image: ImageConfig::imagenet(224),
+        augment: AugmentConfig {
+            crop_padding: 0,
+            flip: false,
+            colour: 0.0,
+        },
+        tokenizer: TokenizerConfig {
+            vocabulary: Vocabulary::WordPiece,
+            ..TokenizerConfig::default()
+        },
+        chat: ChatConfig {
+            max_length: 1024,
+            ..small(kind, 128, 4).chat
+        },
+        loader: LoaderConfig {
+            workers: 8,
+            ..LoaderConfig::new(32)
+        },
+        vision: SightConfig::vit_small(),
+        connector: connector(kind, 2, 64),
+        language: LanguageConfig {
+            d_ff: 2048,
+            dropout: 0.1,
+            ..LanguageConfig::fresh(512, 8, 8)
+        },
+        score: ScoreConfig::short(64),
+        training: TrainingConfig::new(20_000, 5e-4),
+        ..small(kind, 128, 4)
+    }
+}

@@ -1,0 +1,19 @@
+//! Conversations for causal language models, with and without pictures: batches, models, answers, scores.
+
+mod audited;
+mod batch;
+mod model;
+mod score;
+mod seeing;
+mod sight;
+mod speaker;
+mod voice;
+
+pub use audited::audited;
+pub use batch::{InstructionBatch, InstructionCollate};
+pub use model::{Converses, TextModel, VisualModel};
+pub use score::ScoreConfig;
+pub use seeing::Seeing;
+pub use sight::SightConfig;
+pub use speaker::{Answers, Asked, OnText, Speaker};
+pub use voice::{ChatConfig, Voice};

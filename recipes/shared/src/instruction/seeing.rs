@@ -1,0 +1,150 @@
+//! A language model that sees, put together from a recipe's configuration.
+
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use crucible_datasets::instruction::{InstructionData, training_texts};
+use crucible_datasets::{
+    AugmentConfig, ImageConfig, ImageProcessor, LoaderConfig, TokenizerConfig,
+};
+use crucible_fusion::{ConnectorConfig, VisionLanguage};
+use crucible_training::{Error, Fitted, Run, TrainingConfig, checkpoint};
+
+use super::audited::audited;
+use super::batch::InstructionCollate;
+use super::model::VisualModel;
+use super::sight::SightConfig;
+use super::speaker::Speaker;
+use super::voice::{ChatConfig, Voice};
+use crate::{LanguageConfig, learn};
+
+/// The parts of a configuration that such a model is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Seeing<'a> {
+    /// How images are prepared.
+    pub image: &'a ImageConfig,
+    /// How words become token ids, where the language model is fresh.
+    pub tokenizer: &'a TokenizerConfig,
+    /// How conversations are written.
+    pub chat: &'a ChatConfig,
+    /// The image tower.
+    pub vision: &'a SightConfig,
+    /// What joins the two.
+    pub connector: &'a ConnectorConfig,
+    /// The language model.
+    pub language: &'a LanguageConfig,
+    /// Whether the connector alone trains.
+    pub connector_alone: bool,
+}
+
+impl Seeing<'_> {
+    /// Trains on conversations, once they have been looked through, and gives the model with its voice.
+    ///
+    /// # Errors
+    ///
+    /// What an audit finds, and those of [`learn`].
+    pub fn learn(
+        &self,
+        run: &Run,
+        training: &TrainingConfig,
+        loader: &LoaderConfig,
+        augment: &AugmentConfig,
+        data: &InstructionData,
+    ) -> Result<(Fitted<VisualModel>, Voice), Error> {
+        let images = self.images()?;
+        let voice = self.voice(data)?;
+        let model = self.start(&voice, run, &run.training_device(training))?;
+        audited(run, data, &voice.renderer, self.features(&model, run))?;
+        voice.keep(run)?;
+        let (renderer, packing) = (voice.renderer.clone(), self.chat.packing);
+        let collate = InstructionCollate::new(renderer, Some(images), augment.clone(), packing);
+        let collate = Arc::new(collate.map_err(Error::data)?);
+        let fitted = learn(run, training, loader, &collate, data, model)?;
+        Ok((fitted, voice))
+    }
+
+    /// The model of a finished run, ready to answer.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading it.
+    pub fn reopen(&self, run: &Run) -> Result<Speaker<VisualModel>, Error> {
+        let tower = self.vision.tower(self.image.size)?;
+        let (sizes, language) = self.language.reopen(run)?;
+        let block = tower.encoder.block();
+        let encoder = VisionLanguage {
+            vision: tower.init(&run.device),
+            connector: self.connector.init(&block, sizes.d_model, &run.device),
+            language,
+        };
+        let model = checkpoint::load_newest(&run.dir, VisualModel { encoder })?;
+        self.speaker(Voice::reopen(run)?, model, run)
+    }
+
+    /// A model with its voice.
+    ///
+    /// # Errors
+    ///
+    /// Images that are prepared in a way that makes no sense.
+    pub fn speaker(
+        &self,
+        voice: Voice,
+        model: VisualModel,
+        run: &Run,
+    ) -> Result<Speaker<VisualModel>, Error> {
+        Ok(Speaker {
+            model,
+            voice,
+            images: Some(self.images()?),
+            device: run.device.clone(),
+        })
+    }
+
+    fn images(&self) -> Result<Arc<ImageProcessor>, Error> {
+        let images = ImageProcessor::new(self.image).map_err(Error::data)?;
+        Ok(Arc::new(images))
+    }
+
+    fn voice(&self, data: &InstructionData) -> Result<Voice, Error> {
+        let tower = self.vision.tower(self.image.size)?;
+        let tokens = self.connector.tokens(tower.patch_embedding().patches());
+        match self.language.is_published() {
+            true => Voice::published(self.language.weights.as_ref(), self.chat, tokens),
+            false => {
+                let texts = training_texts(data).map_err(Error::data)?;
+                Voice::fresh(self.tokenizer, self.chat, tokens, texts)
+            }
+        }
+    }
+
+    fn start(&self, voice: &Voice, run: &Run, device: &Device) -> Result<VisualModel, Error> {
+        let tower = self.vision.tower(self.image.size)?;
+        let max_length = self.chat.max_length;
+        let sizes = self.language.sizes(voice.vocabulary_size(), max_length)?;
+        let (vision, language) = (
+            tower.init(device),
+            self.language.start(&sizes, run, device)?,
+        );
+        let trains = self.vision.train && !self.connector_alone;
+        let encoder = VisionLanguage {
+            vision: if trains { vision } else { vision.no_grad() },
+            connector: self
+                .connector
+                .init(&tower.encoder.block(), sizes.d_model, device),
+            language: match self.connector_alone {
+                true => language.no_grad(),
+                false => language,
+            },
+        };
+        Ok(VisualModel { encoder })
+    }
+
+    /// How many tokens the model makes of a picture, asked of the model itself.
+    fn features(&self, model: &VisualModel, run: &Run) -> usize {
+        let side = self.image.size;
+        let blank = Tensor::zeros([1, 3, side, side], &run.device);
+        let [_, tokens, _] = model.clone().valid().encoder.see(blank).dims();
+        tokens
+    }
+}

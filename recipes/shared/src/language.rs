@@ -1,0 +1,181 @@
+//! The language model of a recipe: fresh, or published weights; and which part of it trains.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use crucible_training::{Error, Run, tell};
+use crucible_transformer::{CausalLm, CausalLmConfig, LoraConfig};
+use crucible_weights::CausalCheckpoint;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What its sizes came to, in the run's directory.
+const FILE: &str = "language.json";
+
+/// Which part of a language model trains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tune {
+    /// All of it.
+    #[default]
+    Full,
+    /// Low-rank adapters beside its frozen layers.
+    Lora,
+    /// Its last layers and its final norm.
+    LastLayers,
+    /// Nothing.
+    Frozen,
+}
+
+/// A causal language model.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LanguageConfig {
+    /// Published weights to start from: a Hugging Face folder or a GGUF file; "" for a fresh model of the sizes below.
+    pub weights: String,
+    /// Which part trains: full, lora, last-layers or frozen.
+    pub tune: Tune,
+    /// How many layers train when `tune` is last-layers.
+    pub last_layers: usize,
+    /// The adapters when `tune` is lora.
+    pub lora: LoraConfig,
+    /// Width of the tokens of a fresh model.
+    pub d_model: usize,
+    /// Attention heads of a fresh model; must divide `d_model`.
+    pub heads: usize,
+    /// Heads of keys and values of a fresh model; must divide `heads`.
+    pub kv_heads: usize,
+    /// Width of the hidden layer of each feed-forward network of a fresh model.
+    pub d_ff: usize,
+    /// Layers of a fresh model.
+    pub layers: usize,
+    /// Chance that a unit of a fresh model is dropped in training.
+    pub dropout: f64,
+}
+
+impl LanguageConfig {
+    /// A fresh model that trains whole.
+    pub fn fresh(d_model: usize, heads: usize, layers: usize) -> Self {
+        Self {
+            weights: String::new(),
+            tune: Tune::Full,
+            last_layers: 2,
+            lora: LoraConfig::new(),
+            d_model,
+            heads,
+            kv_heads: heads,
+            d_ff: 2 * d_model,
+            layers,
+            dropout: 0.0,
+        }
+    }
+
+    /// Whether it starts from published weights.
+    pub fn is_published(&self) -> bool {
+        !self.weights.is_empty()
+    }
+
+    /// The sizes for a vocabulary and the longest sequence; those of published weights where they are given.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] for sizes that do not fit together, and what is wrong with the weights.
+    pub fn sizes(&self, vocabulary: usize, max_length: usize) -> Result<CausalLmConfig, Error> {
+        let sizes = match self.is_published() {
+            true => {
+                let checkpoint = CausalCheckpoint::open(Path::new(&self.weights));
+                checkpoint.map_err(Error::data)?.config
+            }
+            false => CausalLmConfig::new(
+                vocabulary,
+                max_length,
+                self.d_model,
+                self.heads,
+                self.d_ff,
+                self.layers,
+            )
+            .with_kv_heads(self.kv_heads)
+            .with_dropout(self.dropout),
+        };
+        let usage = |error: crucible_transformer::ConfigError| Error::Usage(error.to_string());
+        sizes.check().map_err(usage)?;
+        if max_length > sizes.max_length {
+            return Err(Error::Usage(format!(
+                "max_length is {max_length}, but {} takes at most {} tokens",
+                self.weights, sizes.max_length
+            )));
+        }
+        if vocabulary > sizes.vocabulary && !self.is_published() {
+            return Err(Error::Usage("the vocabulary has grown".into()));
+        }
+        if self.tune == Tune::Lora && self.lora.rank == 0 {
+            return Err(Error::Usage("language.lora.rank must be at least 1".into()));
+        }
+        Ok(sizes)
+    }
+
+    /// The model to train, with its published weights if it has any, frozen where it does not train. Keeps its sizes
+    /// with the run.
+    ///
+    /// # Errors
+    ///
+    /// Those of the weights and of the run's directory.
+    pub fn start(
+        &self,
+        sizes: &CausalLmConfig,
+        run: &Run,
+        device: &Device,
+    ) -> Result<CausalLm, Error> {
+        run.dir.write_json(FILE, sizes)?;
+        let model = match self.is_published() {
+            true => {
+                let path = Path::new(&self.weights);
+                let checkpoint = CausalCheckpoint::open(path).map_err(Error::data)?;
+                let (model, loaded) = checkpoint.load(path, device).map_err(Error::data)?;
+                if !run.quiet {
+                    let unused = match loaded.unused.len() {
+                        0 => String::new(),
+                        count => format!("; {count} without a place: {}", loaded.unused.join(", ")),
+                    };
+                    tell!(
+                        "weights of {}: {} tensors{unused}",
+                        self.weights,
+                        loaded.taken
+                    );
+                }
+                model
+            }
+            false => sizes.init(device),
+        };
+        Ok(self.tuned(model))
+    }
+
+    /// The model of a finished run, before it gets its weights.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading.
+    pub fn reopen(&self, run: &Run) -> Result<(CausalLmConfig, CausalLm), Error> {
+        let sizes: CausalLmConfig = run.dir.read_json(FILE)?;
+        let model = self.tuned(sizes.init(&run.device));
+        Ok((sizes, model))
+    }
+
+    fn tuned(&self, mut model: CausalLm) -> CausalLm {
+        match self.tune {
+            Tune::Full => model,
+            Tune::Lora => model.with_lora(&self.lora),
+            Tune::Frozen => model.no_grad(),
+            Tune::LastLayers => {
+                let first = model.blocks.len().saturating_sub(self.last_layers);
+                let last = model.blocks.split_off(first);
+                let norm = model.norm.clone();
+                let mut model = model.no_grad();
+                model.blocks.extend(last);
+                model.norm = norm;
+                model
+            }
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Models that answer: trained, talked with, scored; and data that would spoil a training stops it before its first step.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::pretraining::train;
+use crate::support::{COLOURS, command, crucible, picture, read_json, read_json_lines};
+
+/// A tiny Llama of random weights, with a tokenizer beside it.
+fn published(folder: &Path) -> String {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/weights/llama");
+    let to = folder.join("llama");
+    fs::create_dir_all(&to).unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+    let words = [
+        "<unk>",
+        "<|im_start|>",
+        "<|im_end|>",
+        "user",
+        "assistant",
+        "hello",
+        "red",
+    ];
+    let vocabulary: serde_json::Map<String, Value> = words
+        .iter()
+        .zip(0..)
+        .map(|(word, id): (_, u32)| ((*word).to_owned(), json!(id)))
+        .collect();
+    let added: Vec<Value> = (0..3)
+        .map(|id: usize| {
+            json!({"id": id, "content": words[id], "single_word": false, "lstrip": false, "rstrip": false,
+                   "normalized": false, "special": true})
+        })
+        .collect();
+    let tokenizer = json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": added, "normalizer": null,
+        "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null, "decoder": null,
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"},
+    });
+    fs::write(to.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    to.to_str().unwrap().to_owned()
+}
+
+/// Conversations about coloured pictures, of LLaVA's form, in all three splits.
+fn conversations(folder: &Path) {
+    for split in ["train", "valid", "test"] {
+        let mut lines = String::new();
+        for index in 0..12 {
+            let (name, colour) = COLOURS[index % 3];
+            let image = format!("{split}-{index}.png");
+            picture(
+                &folder.join(&image),
+                colour.map(|channel| channel + index as u8),
+            );
+            lines += &json!({"id": format!("{split}-{index}"), "image": image, "conversations": [
+                {"from": "human", "value": "<image>\nwhat color is it?"}, {"from": "gpt", "value": name},
+            ]})
+            .to_string();
+            lines.push('\n');
+        }
+        fs::write(folder.join(format!("{split}.jsonl")), lines).unwrap();
+    }
+}
+
+/// Arguments of a training on `data` with so few weights that a step takes no time.
+fn small<'a>(out: &'a str, steps: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let fixed = [
+        "train",
+        "instruction-visual",
+        "--preset",
+        "smoke",
+        "--data",
+        "data",
+        "--out",
+        out,
+        "--set",
+        "image.size=32",
+        "--set",
+        steps,
+    ];
+    [&fixed[..], more].concat()
+}
+
+#[test]
+fn a_model_learns_to_answer_about_pictures_and_is_talked_with() {
+    let folder = tempfile::tempdir().unwrap();
+    conversations(&folder.path().join("data"));
+    crucible(folder.path(), &small("run", "training.steps=60", &[])).expect(0);
+    let run = folder.path().join("run");
+    let result = read_json(run.join("result.json"));
+    assert_eq!(result["test"]["accuracy"], 1.0, "{result:#}");
+    assert_eq!(read_json_lines(run.join("predictions.jsonl")).len(), 12);
+    // What was looked at before the first step is kept.
+    assert_eq!(
+        read_json(run.join("audit.json"))["splits"][0]["pictures"],
+        12
+    );
+
+    let image = "data/test-1.png";
+    let ask = [
+        "--json",
+        "generate",
+        "run",
+        "--image",
+        image,
+        "--prompt",
+        "what color is it?",
+    ];
+    let answers = crucible(folder.path(), &ask).expect(0).json();
+    assert_eq!(answers[0]["text"], "green");
+    assert_eq!(answers[0]["finish"], "stop");
+
+    // In conversation, with a picture each.
+    let mut child = command(
+        folder.path(),
+        &["chat", "run", "--image", "data/test-0.png"],
+    )
+    .stdin(Stdio::piped())
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
+    let said = "what color is it?\n/again\n/image data/test-2.png\nwhat color is it?\n";
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(said.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "red\nblue\n");
+
+    // A picture that is not there is named, and so is a question to a model that says nothing.
+    let missing = [
+        "generate", "run", "--image", "none.png", "--prompt", "what?",
+    ];
+    let missing = crucible(folder.path(), &missing).expect(2);
+    assert!(missing.stderr.contains("none.png"), "{missing:#?}");
+    let nowhere = crucible(folder.path(), &["generate", "nowhere", "--prompt", "hello"]).expect(2);
+    assert!(nowhere.stderr.contains("config.json"), "{nowhere:#?}");
+    let option = ["generate", "run", "--prompt", "what?", "--top-p", "2"];
+    let option = crucible(folder.path(), &option).expect(2);
+    assert!(option.stderr.contains("--top-p"), "{option:#?}");
+}
+
+/// The first stage moves the connector alone; the second starts from it.
+#[test]
+fn the_connector_is_aligned_first() {
+    let folder = tempfile::tempdir().unwrap();
+    conversations(&folder.path().join("data"));
+    let align = ["--set", "stage=align", "--set", "connector=linear"];
+    let aligned = crucible(folder.path(), &small("align", "training.steps=4", &align)).expect(0);
+    assert!(aligned.stderr.contains("train"), "{aligned:#?}");
+    let tune = [
+        "--init",
+        "align",
+        "--set",
+        "connector=linear",
+        "--set",
+        "language.tune=lora",
+    ];
+    let tuned = crucible(folder.path(), &small("tune", "training.steps=4", &tune)).expect(0);
+    assert!(tuned.stderr.contains("start from align"), "{tuned:#?}");
+    assert!(
+        tuned.stderr.contains("lora"),
+        "adapters are fresh: {tuned:#?}"
+    );
+}
+
+/// Every planted failure stops the training before a step, by its name, and leaves no run behind.
+#[test]
+fn what_would_spoil_a_training_stops_it_before_its_first_step() {
+    let said = |answer: &str, image: &str| {
+        json!({"id": "planted", "image": image, "conversations": [
+            {"from": "human", "value": "<image>\nwhat color is it?"}, {"from": "gpt", "value": answer},
+        ]})
+    };
+    let long = "red ".repeat(600);
+    let no_mark = json!({"id": "planted", "image": "train-0.png", "conversations": [
+        {"from": "human", "value": "what color is it?"}, {"from": "gpt", "value": "red"},
+    ]});
+    let planted: [(Value, &str); 5] = [
+        (said(&long, "train-0.png"), "tokens and would be cut"),
+        (said("red", "absent.png"), "absent.png"),
+        (said("red", "corrupt.png"), "corrupt.png"),
+        (no_mark, "<image>"),
+        // The same picture and words as a test item's.
+        (said("red", "test-0.png"), "test-0"),
+    ];
+    for (record, part) in planted {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        conversations(&data);
+        fs::write(data.join("corrupt.png"), b"\x89PNG\r\n\x1a\nnothing").unwrap();
+        let train = data.join("train.jsonl");
+        let lines = fs::read_to_string(&train).unwrap();
+        fs::write(&train, format!("{lines}{record}\n")).unwrap();
+        let refused = crucible(folder.path(), &small("run", "training.steps=4", &[]));
+        let refused = refused.expect(2);
+        assert!(refused.stderr.contains(part), "{part}: {refused:#?}");
+        assert!(!folder.path().join("run/metrics.jsonl").exists(), "{part}");
+    }
+}
+
+#[test]
+fn published_weights_answer_are_tuned_and_scored() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = published(folder.path());
+    let ask = [
+        "--json",
+        "generate",
+        &weights,
+        "--prompt",
+        "hello",
+        "--max-new-tokens",
+        "5",
+    ];
+    let chat = crucible(folder.path(), &ask).expect(0).json();
+    assert!(chat[0]["tokens"].as_u64().unwrap() <= 5, "{chat:#}");
+    // Two together say what each says alone.
+    let raw = |prompts: &[&str]| {
+        let prompts = prompts.iter().flat_map(|prompt| ["--prompt", prompt]);
+        let args = [
+            "--json",
+            "generate",
+            &weights,
+            "--raw",
+            "--max-new-tokens",
+            "6",
+        ];
+        let args: Vec<&str> = args.into_iter().chain(prompts).collect();
+        crucible(folder.path(), &args).expect(0).json()
+    };
+    let both = raw(&["hello", "hello red user red"]);
+    assert_eq!(both[0]["text"], raw(&["hello"])[0]["text"]);
+    assert_eq!(both[1]["text"], raw(&["hello red user red"])[0]["text"]);
+
+    let set = format!("language.weights={weights}");
+    let tune = [
+        "--set",
+        &set,
+        "--set",
+        "language.tune=lora",
+        "--set",
+        "chat.max_length=60",
+        "--set",
+        "training.steps=4",
+        "--set",
+        "score.most=4",
+        "--data",
+        "words.jsonl",
+    ];
+    let words = json!({"instruction": "hello", "output": "red"}).to_string();
+    let lines: Vec<String> = (0..40).map(|_| words.clone()).collect();
+    fs::write(folder.path().join("words.jsonl"), lines.join("\n")).unwrap();
+    // The same item in every split is no honest test.
+    let args = [
+        "train",
+        "instruction-text",
+        "--preset",
+        "smoke",
+        "--out",
+        "same",
+    ];
+    let same = crucible(folder.path(), &[&args[..], &tune].concat()).expect(2);
+    assert!(same.stderr.contains("duplicate"), "{same:#?}");
+    let args = [
+        "eval",
+        &weights,
+        "--data",
+        "word-instructions",
+        "--most",
+        "3",
+        "--shots",
+        "1",
+    ];
+    let scored = crucible(folder.path(), &args).expect(0);
+    assert!(scored.stdout.contains("accuracy"), "{scored:#?}");
+}
+
+#[test]
+fn a_text_model_learns_and_a_captioner_says_what_it_sees() {
+    let folder = tempfile::tempdir().unwrap();
+    for (recipe, metric) in [("instruction-text", "accuracy"), ("captioning", "cider")] {
+        train(folder.path(), recipe, recipe, &[]);
+        let run = folder.path().join(recipe);
+        let loss = |split: &str| -> Vec<f64> {
+            let lines = read_json_lines(run.join("metrics.jsonl"));
+            let of = |line: &&Value| line["name"] == "loss" && line["split"] == split;
+            lines
+                .iter()
+                .filter(of)
+                .map(|line| line["value"].as_f64().unwrap())
+                .collect()
+        };
+        let losses = loss("train");
+        assert!(
+            losses[losses.len() - 1] < 0.7 * losses[0],
+            "{recipe}: {losses:?}"
+        );
+        let test = read_json(run.join("result.json"))["test"].clone();
+        assert!(test[metric].is_number(), "{recipe}: {test:#}");
+    }
+}
