@@ -13,6 +13,7 @@
 //! | [`block`](Block) | pre-norm and post-norm blocks, with and without cross-attention |
 //! | [`encoder`](Encoder), [`decoder`](Decoder) | stacks of blocks |
 //! | [`causal`](CausalLm) | decoder-only language models, their adapters and cache |
+//! | [`seq2seq`](Seq2Seq) | encoder-decoders with relative positions (T5) |
 //! | [`position`](Positions) | learned and sinusoidal positions |
 //! | [`pooling`](Pooling) | one vector for a sequence |
 //! | [`config_error`](ConfigError) | sizes that do not fit together |
@@ -34,6 +35,7 @@ mod mask;
 mod norm;
 mod pooling;
 mod position;
+mod seq2seq;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -60,4 +62,8 @@ pub use mask::AttentionMask;
 pub use norm::{LayerNorm, Norm, NormKind, RmsNorm};
 pub use pooling::Pooling;
 pub use position::{PositionKind, Positions};
+pub use seq2seq::{
+    EncoderMemory, RelativeAttention, RelativePositions, Seq2Seq, Seq2SeqBlock, Seq2SeqCache,
+    Seq2SeqConfig, Seq2SeqStack,
+};
 pub use text::{TextEmbeddings, TextEncoder, TextEncoderConfig};

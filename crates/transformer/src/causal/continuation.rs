@@ -64,7 +64,8 @@ impl CausalLm {
     }
 }
 
-fn column(tokens: &[u32], device: &Device) -> Tensor<2, Int> {
+/// One token of each sequence.
+pub(crate) fn column(tokens: &[u32], device: &Device) -> Tensor<2, Int> {
     let values: Vec<i32> = tokens.iter().map(|&token| token as i32).collect();
     Tensor::from_data(TensorData::new(values, [tokens.len(), 1]), device)
 }
