@@ -12,8 +12,11 @@ mod rotary;
 pub use attention::GroupedQueryAttention;
 pub use block::{CausalBlock, CausalFeedForward};
 pub use cache::{KeyValueCache, LayerCache};
+pub(crate) use cache::{kept, rows};
 pub use config::{CausalLmConfig, CausalPositions, QkvBias};
+pub(crate) use continuation::{column, table};
 pub use lora::{LoraConfig, LowRank, Projection};
+pub(crate) use model::bools;
 pub use model::{CausalLm, Places};
 pub use rotary::{RopeScaling, RotaryConfig, Rotation};
 

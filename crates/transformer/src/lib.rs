@@ -14,6 +14,7 @@
 //! | [`encoder`](Encoder), [`decoder`](Decoder) | stacks of blocks |
 //! | [`causal`](CausalLm) | decoder-only language models, their adapters and cache |
 //! | [`generation`](generate()) | what follows a prompt: greedy, sampled, by beam search |
+//! | [`seq2seq`](Seq2Seq) | encoder-decoders with relative positions (T5) |
 //! | [`position`](Positions) | learned and sinusoidal positions |
 //! | [`pooling`](Pooling) | one vector for a sequence |
 //! | [`config_error`](ConfigError) | sizes that do not fit together |
@@ -36,6 +37,7 @@ mod mask;
 mod norm;
 mod pooling;
 mod position;
+mod seq2seq;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -65,4 +67,8 @@ pub use mask::AttentionMask;
 pub use norm::{LayerNorm, Norm, NormKind, RmsNorm};
 pub use pooling::Pooling;
 pub use position::{PositionKind, Positions};
+pub use seq2seq::{
+    EncoderMemory, RelativeAttention, RelativePositions, Seq2Seq, Seq2SeqBlock, Seq2SeqCache,
+    Seq2SeqConfig, Seq2SeqStack,
+};
 pub use text::{TextEmbeddings, TextEncoder, TextEncoderConfig};

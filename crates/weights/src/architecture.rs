@@ -3,6 +3,7 @@
 mod fields;
 mod gpt2;
 mod llama;
+mod t5;
 
 use std::path::Path;
 
@@ -16,6 +17,8 @@ use crate::files::{self, Tensors};
 use crate::load::{Loaded, load};
 use crate::rules::Rules;
 use fields::Fields;
+
+pub use t5::Seq2SeqCheckpoint;
 
 /// `model_type` of each architecture, with what becomes of it.
 const SUPPORTED: &[&str] = &["gpt2", "llama", "mistral", "qwen2"];

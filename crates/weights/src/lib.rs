@@ -6,6 +6,7 @@
 //! | [`architecture`] | from `config.json` to our configurations, and which tensor is which |
 //! | [`rules`] | how such a list is written |
 //! | [`load`](load()), [`export`](export()) | both ways |
+//! | [`folder`](save_folder) | a whole folder, or none |
 
 #![warn(missing_docs)]
 
@@ -14,11 +15,13 @@ mod arrange;
 mod error;
 mod export;
 pub mod files;
+mod folder;
 mod load;
 mod names;
 pub mod rules;
 
-pub use architecture::CausalCheckpoint;
+pub use architecture::{CausalCheckpoint, Seq2SeqCheckpoint};
 pub use error::Error;
 pub use export::export;
+pub use folder::save_folder;
 pub use load::{Loaded, load};

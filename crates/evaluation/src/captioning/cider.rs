@@ -2,7 +2,6 @@
 
 use super::mean;
 use super::ngrams::{Counts, Item, LONGEST, counts};
-use std::collections::{BTreeSet, HashMap};
 
 /// The deviation, in words, of the Gaussian that takes from candidates of another length than the reference.
 const SIGMA: f64 = 6.0;
@@ -18,26 +17,27 @@ pub(super) fn cider(ngrams: &[Vec<Item>; LONGEST]) -> f64 {
     }))
 }
 
-/// How few images the n-grams of one length stand for.
-struct Rarity {
-    /// The logarithm of the number of images.
-    images: f64,
-    /// In the references of how many images an n-gram is.
-    images_with: HashMap<usize, f64>,
-}
+/// The inverse document frequency of each n-gram of one length: the logarithm of the number of images over that of images
+/// with a reference that has it. One that no reference has is as rare as one of a single image.
+struct Rarity(Vec<f64>);
 
 impl Rarity {
     fn of(items: &[Item]) -> Self {
-        let mut images_with = HashMap::new();
+        let all = items
+            .iter()
+            .flat_map(|item| item.references.iter().flatten().chain(&item.candidate));
+        let mut images_with = vec![0.0_f64; all.max().map_or(0, |last| last + 1)];
         for item in items {
-            for ngram in BTreeSet::from_iter(item.references.iter().flatten()) {
-                *images_with.entry(*ngram).or_default() += 1.0;
+            let mut ngrams = item.references.concat();
+            ngrams.sort_unstable();
+            ngrams.dedup();
+            for ngram in ngrams {
+                images_with[ngram] += 1.0;
             }
         }
-        Self {
-            images: (items.len() as f64).ln(),
-            images_with,
-        }
+        let images = (items.len() as f64).ln();
+        let rarity = images_with.iter().map(|with| images - with.max(1.0).ln());
+        Self(rarity.collect())
     }
 
     /// The mean similarity of the candidate to its references, whose lengths are those of `lengths`.
@@ -52,13 +52,11 @@ impl Rarity {
         }))
     }
 
-    /// TF-IDF: how often a caption has an n-gram, times the logarithm of how rare it is. One that no reference has is as
-    /// rare as one of a single image.
+    /// TF-IDF: how often a caption has an n-gram, times how rare that is.
     fn weights(&self, caption: &[usize]) -> Counts {
         let mut weights = counts(caption);
         for (ngram, weight) in &mut weights {
-            let images_with = self.images_with.get(ngram).copied().unwrap_or(1.0);
-            *weight *= self.images - images_with.ln();
+            *weight *= self.0[*ngram];
         }
         weights
     }

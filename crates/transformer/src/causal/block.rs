@@ -34,7 +34,9 @@ pub struct CausalFeedForward {
     /// `d_ff` to `d_model`.
     pub outer: Projection,
     #[module(skip)]
-    activation: Activation,
+    pub(crate) activation: Activation,
+    /// Between the two, as T5 has it.
+    pub(crate) dropout: Dropout,
 }
 
 impl CausalBlock {
@@ -52,6 +54,7 @@ impl CausalBlock {
                 inner: projection(d_model, d_ff),
                 outer: projection(d_ff, d_model),
                 activation: config.activation,
+                dropout: DropoutConfig::new(0.0).init(),
             },
             dropout: DropoutConfig::new(config.dropout).init(),
         }
@@ -84,6 +87,13 @@ impl CausalFeedForward {
             }
             None => activate(self.inner.forward(x), self.activation),
         };
-        self.outer.forward(hidden)
+        self.outer.forward(self.dropout.forward(hidden))
+    }
+
+    pub(crate) fn projections(&mut self, change: &impl Fn(Projection) -> Projection) {
+        self.gate = self.gate.take().map(change);
+        for side in [&mut self.inner, &mut self.outer] {
+            *side = change(side.clone());
+        }
     }
 }

@@ -1,4 +1,4 @@
-use burn::tensor::{Bool, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 /// Keys and values of the tokens so far, of every layer.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct LayerCache {
 
 impl LayerCache {
     /// Appends to what is there and gives all.
-    pub(super) fn extend(&mut self, key: Tensor<3>, value: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+    pub(crate) fn extend(&mut self, key: Tensor<3>, value: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
         let pair = match self.pair.take() {
             Some((keys, values)) => (
                 Tensor::cat(vec![keys, key], 1),
@@ -30,6 +30,26 @@ impl LayerCache {
         self.pair = Some(pair.clone());
         pair
     }
+
+    /// Keeps those sequences, in that order.
+    pub(crate) fn select(&mut self, rows: &Tensor<1, Int>) {
+        let pair = self.pair.take();
+        self.pair = pair.map(|pair| kept(pair, rows));
+    }
+}
+
+/// Those sequences of keys and values, in that order.
+pub(crate) fn kept(
+    (keys, values): (Tensor<3>, Tensor<3>),
+    rows: &Tensor<1, Int>,
+) -> (Tensor<3>, Tensor<3>) {
+    (keys.select(0, rows.clone()), values.select(0, rows.clone()))
+}
+
+/// Numbers of sequences as a tensor.
+pub(crate) fn rows(sequences: &[usize], device: &Device) -> Tensor<1, Int> {
+    let rows: Vec<i32> = sequences.iter().map(|&row| row as i32).collect();
+    Tensor::from_data(TensorData::new(rows, [sequences.len()]), device)
 }
 
 impl KeyValueCache {
@@ -48,7 +68,7 @@ impl KeyValueCache {
     }
 
     /// Keeps those sequences, in that order.
-    pub(super) fn select(&mut self, sequences: &[usize]) {
+    pub fn select(&mut self, sequences: &[usize]) {
         let unchanged = sequences.iter().copied().eq(0..self.next.len());
         if unchanged {
             return;
@@ -56,13 +76,9 @@ impl KeyValueCache {
         let Some((keys, _)) = self.layers.iter().find_map(|layer| layer.pair.as_ref()) else {
             return;
         };
-        let rows: Vec<i32> = sequences.iter().map(|&row| row as i32).collect();
-        let rows = TensorData::new(rows, [sequences.len()]);
-        let rows = Tensor::<1, Int>::from_data(rows, &keys.device());
+        let rows = rows(sequences, &keys.device());
         for layer in &mut self.layers {
-            let kept = |tensor: Tensor<3>| tensor.select(0, rows.clone());
-            let pair = layer.pair.take();
-            layer.pair = pair.map(|(keys, values)| (kept(keys), kept(values)));
+            layer.select(&rows);
         }
         let padding = self.padding.take();
         self.padding = padding.map(|padding| padding.int().select(0, rows).greater_elem(0));

@@ -59,7 +59,7 @@ impl CausalLm {
         let (cache, scores) = self.begin(x, padding);
         Prompted {
             cache,
-            scores: rows(scores),
+            scores: table(scores),
             prompts,
         }
     }
@@ -98,7 +98,7 @@ impl CausalLm {
 }
 
 /// Scores as rows of numbers.
-fn rows(scores: Tensor<2>) -> Vec<Vec<f32>> {
+pub(crate) fn table(scores: Tensor<2>) -> Vec<Vec<f32>> {
     let [_, width] = scores.dims();
     let values: Vec<f32> = scores.into_data().iter().collect();
     values.chunks(width.max(1)).map(<[f32]>::to_vec).collect()
@@ -112,7 +112,7 @@ impl Generates for CausalLm {
     }
 
     fn step(&self, cache: &mut KeyValueCache, tokens: &[u32]) -> Vec<Vec<f32>> {
-        rows(self.advance(cache, tokens))
+        table(self.advance(cache, tokens))
     }
 
     fn select(&self, cache: &mut KeyValueCache, sequences: &[usize]) {
@@ -120,7 +120,8 @@ impl Generates for CausalLm {
     }
 }
 
-fn column(tokens: &[u32], device: &Device) -> Tensor<2, Int> {
+/// One token of each sequence.
+pub(crate) fn column(tokens: &[u32], device: &Device) -> Tensor<2, Int> {
     let values: Vec<i32> = tokens.iter().map(|&token| token as i32).collect();
     Tensor::from_data(TensorData::new(values, [tokens.len(), 1]), device)
 }

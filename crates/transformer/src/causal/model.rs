@@ -104,7 +104,7 @@ impl Places {
 }
 
 /// Rows of `true` and `false` as a tensor.
-pub(super) fn bools(rows: &[Vec<bool>], device: &Device) -> Tensor<2, Bool> {
+pub(crate) fn bools(rows: &[Vec<bool>], device: &Device) -> Tensor<2, Bool> {
     let shape = [rows.len(), rows.first().map_or(0, Vec::len)];
     let values: Vec<bool> = rows.iter().flatten().copied().collect();
     Tensor::from_data(TensorData::new(values, shape), device)
@@ -199,10 +199,7 @@ impl CausalLm {
             attention.key = change(attention.key.clone());
             attention.value = change(attention.value.clone());
             attention.output = change(attention.output.clone());
-            let network = &mut block.feed_forward;
-            network.gate = network.gate.take().map(&change);
-            network.inner = change(network.inner.clone());
-            network.outer = change(network.outer.clone());
+            block.feed_forward.projections(&change);
             block
         };
         self.blocks = self.blocks.into_iter().map(block).collect();

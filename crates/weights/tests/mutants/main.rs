@@ -3,20 +3,23 @@
 //! No byte of any value in the fixtures is zero, so that a tensor with zeros was made up, but where the mutation wrote
 //! them. `cargo test -p crucible-weights --test mutants -- --ignored --nocapture` runs all 20,000 and prints figures.
 
-use std::collections::BTreeMap;
+mod mutate;
+mod subjects;
+
 use std::fs;
-use std::ops::Range;
-use std::panic::catch_unwind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crucible_weights::Error;
 use crucible_weights::files::{Tensors, config, load_tokenizer, tokenizer};
-use rand::{Rng, RngExt, SeedableRng};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// Memory that may be taken beyond the size of a file.
-const ALLOWANCE: u64 = 64 << 20;
+use crate::mutate::mutate;
+use crate::subjects::{Subject, subjects};
+
+/// Kibibytes that may be taken; beyond the size of a file, but the files here are small.
+const ALLOWANCE: u64 = 64 << 10;
 
 const SLOWEST: Duration = Duration::from_secs(1);
 
@@ -69,27 +72,49 @@ fn memory(field: &str) -> Option<u64> {
     line.trim_end_matches("kB").trim().parse().ok()
 }
 
-#[derive(Default)]
+/// What is wrong with how a mutant was read. Its `written` bytes may have brought zeros.
+fn wrongs(subject: &Subject, mutant: &[u8], written: usize, found: &Found) -> Vec<String> {
+    let original = &subject.files[subject.damaged];
+    let data = subject.data.clone();
+    let changed = match mutant.len() == original.len() {
+        true => {
+            let pairs = mutant[data.clone()].iter().zip(&original[data]);
+            pairs.filter(|(a, b)| a != b).count()
+        }
+        false => written,
+    };
+    let made_up = found
+        .zeros
+        .iter()
+        .filter(|(_, zeros)| *zeros > changed * subject.spread);
+    let told =
+        made_up.map(|(name, zeros)| format!("`{name}` has {zeros} zeros, {changed} bytes differ"));
+    told.collect()
+}
+
+/// Figures of one subject.
+#[derive(Debug, Default)]
 struct Figures {
     mutants: usize,
-    /// Those that were refused, in any part.
+    /// Those of which any part was refused.
     refused: usize,
     slowest: Duration,
 }
 
 fn run(mutants: usize) {
-    let subjects = subjects();
     let folder = tempfile::tempdir().unwrap();
-    let folders: Vec<PathBuf> = (0..subjects.len())
-        .map(|number| folder.path().join(number.to_string()))
+    let mut subjects: Vec<_> = subjects()
+        .into_iter()
+        .map(|subject| (subject, Figures::default()))
         .collect();
-    for (subject, folder) in subjects.iter().zip(&folders) {
-        fs::create_dir(folder).unwrap();
+    for (subject, _) in &subjects {
+        let folder = folder.path().join(subject.name);
+        fs::create_dir(&folder).unwrap();
         for (name, bytes) in &subject.files {
             fs::write(folder.join(name), bytes).unwrap();
         }
         // Whole, everything can be read and has no zeros.
-        let found = examine(folder);
+        let found = examine(&folder);
         assert!(found.tensors.unwrap() > 0, "{}", subject.name);
         assert_eq!(found.zeros, [], "{}", subject.name);
         found.config.unwrap();
@@ -97,76 +122,38 @@ fn run(mutants: usize) {
     }
     let held = memory("VmRSS:");
     let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let mut figures: Vec<Figures> = subjects.iter().map(|_| Figures::default()).collect();
     let mut failures = Vec::new();
-    let mut top = memory("VmHWM:");
     for number in 0..mutants {
         let which = number % subjects.len();
-        let (subject, folder) = (&subjects[which], &folders[which]);
-        let original = &subject.files[subject.damaged];
-        let mut bytes = original.clone();
-        let written = mutate(&mut rng, subject, &mut bytes);
-        fs::write(folder.join(subject.damaged), &bytes).unwrap();
+        let (subject, figures) = &mut subjects[which];
+        let folder = folder.path().join(subject.name);
+        let mut mutant = subject.files[subject.damaged].clone();
+        let written = mutate(&mut rng, subject, &mut mutant);
+        fs::write(folder.join(subject.damaged), &mutant).unwrap();
         let started = Instant::now();
-        let found = catch_unwind(|| examine(folder));
+        // What the tokenizers library keeps for a thread goes with it.
+        let found = std::thread::spawn(move || examine(&folder)).join();
         let took = started.elapsed();
-        let now = memory("VmHWM:");
-        if now > top {
-            println!("JUMP {number} {} {top:?} -> {now:?}", subject.name);
-            fs::write(format!("/tmp/weights/jump{number}"), &bytes).unwrap();
-            top = now;
-        }
-        let figures = &mut figures[which];
+        let wrongs = match &found {
+            Ok(found) => wrongs(subject, &mutant, written, found),
+            Err(_) => vec!["panicked".into()],
+        };
+        let late = (took > SLOWEST).then(|| format!("took {took:?}"));
+        let told = wrongs.into_iter().chain(late);
+        failures.extend(told.map(|reason| format!("mutant {number}, {}: {reason}", subject.name)));
         figures.mutants += 1;
         figures.slowest = figures.slowest.max(took);
-        let mut failed =
-            |reason: String| failures.push(format!("mutant {number}, {}: {reason}", subject.name));
-        if took > SLOWEST {
-            failed(format!("took {took:?}"));
-        }
-        let Ok(found) = found else {
-            failed("panicked".into());
-            continue;
-        };
-        let refused = found.tensors.is_err() || found.config.is_err() || found.tokenizer.is_err();
-        figures.refused += usize::from(refused);
-        let data = subject.data.clone();
-        let changed = match bytes.len() == original.len() {
-            true => bytes[data.clone()]
-                .iter()
-                .zip(&original[data])
-                .filter(|(a, b)| a != b)
-                .count(),
-            false => written,
-        };
-        for (name, zeros) in found.zeros {
-            if zeros > changed * subject.spread {
-                failed(format!(
-                    "`{name}` has {zeros} zeros, {changed} bytes were changed"
-                ));
-            }
-        }
+        figures.refused += usize::from(found.is_ok_and(|found| {
+            found.tensors.is_err() || found.config.is_err() || found.tokenizer.is_err()
+        }));
     }
-    let largest = subjects
-        .iter()
-        .flat_map(|subject| subject.files.values())
-        .map(Vec::len)
-        .max();
+    for (subject, figures) in &subjects {
+        println!("{}: {figures:?}", subject.name);
+    }
     if let (Some(held), Some(peak)) = (held, memory("VmHWM:")) {
-        let grown = peak.saturating_sub(held) << 10;
-        println!("peak memory grew by {} KiB", grown >> 10);
-        assert!(grown <= ALLOWANCE + largest.unwrap() as u64, "{grown}");
-    }
-    for (subject, figures) in subjects.iter().zip(&figures) {
-        let Figures {
-            mutants,
-            refused,
-            slowest,
-        } = figures;
-        println!(
-            "{:22} {mutants} mutants, {refused} refused, slowest {slowest:?}",
-            subject.name
-        );
+        let grown = peak.saturating_sub(held);
+        println!("peak memory grew by {grown} KiB");
+        assert!(grown <= ALLOWANCE, "{grown} KiB");
     }
     assert!(
         failures.is_empty(),

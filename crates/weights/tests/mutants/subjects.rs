@@ -6,19 +6,19 @@ use std::ops::Range;
 use std::path::Path;
 
 /// One file that is damaged and the folder that it is damaged in.
-struct Subject {
-    name: &'static str,
+pub struct Subject {
+    pub name: &'static str,
     /// The folder's files.
-    files: BTreeMap<&'static str, Vec<u8>>,
+    pub files: BTreeMap<&'static str, Vec<u8>>,
     /// The file that is damaged.
-    damaged: &'static str,
+    pub damaged: &'static str,
     /// Where its values stand.
-    data: Range<usize>,
+    pub data: Range<usize>,
     /// The most values that one damaged byte changes.
-    spread: usize,
+    pub spread: usize,
 }
 
-fn fixture(name: &str) -> Vec<u8> {
+pub fn fixture(name: &str) -> Vec<u8> {
     let folder = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../tests/fixtures/weight-files"
@@ -33,7 +33,7 @@ fn find(bytes: &[u8], needle: &[u8]) -> usize {
     found.unwrap()
 }
 
-fn subjects() -> Vec<Subject> {
+pub fn subjects() -> Vec<Subject> {
     let texts = [
         "config.json",
         "tokenizer.json",
@@ -130,6 +130,6 @@ impl Subject {
     }
 }
 
-fn header_length(bytes: &[u8]) -> usize {
+pub fn header_length(bytes: &[u8]) -> usize {
     u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize
 }
