@@ -21,7 +21,7 @@ mod encoder;
 mod modalities;
 mod strategy;
 
-pub use dual_encoder::{DualEncoder, DualEncoderConfig, LARGEST_SCALE};
+pub use dual_encoder::{DualEncoder, DualEncoderConfig, DualProjections, LARGEST_SCALE};
 pub use early::*;
 pub use encoder::{FusionEncoder, FusionEncoderConfig, FusionInput};
 pub use late::*;

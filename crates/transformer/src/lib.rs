@@ -14,7 +14,7 @@
 //! | [`encoder`](Encoder), [`decoder`](Decoder) | stacks of blocks |
 //! | [`causal`](CausalLm) | decoder-only language models, their adapters and cache |
 //! | [`position`](Positions) | learned and sinusoidal positions |
-//! | [`pooling`](Pooling) | one vector for a sequence |
+//! | [`pooling`](Pooling), [`pooler`](Pooler), [`text_end`](TextEnd) | one vector for a sequence |
 //! | [`config_error`](ConfigError) | sizes that do not fit together |
 //! | [`language_head`](LanguageHead) | states to a guess among all tokens |
 //! | [`text`](TextEncoder) | token ids to an [`Encoded`] sequence |
@@ -32,11 +32,13 @@ mod language_head;
 mod linear;
 mod mask;
 mod norm;
+mod pooler;
 mod pooling;
 mod position;
 #[cfg(test)]
 mod testing;
 mod text;
+mod text_end;
 
 pub use attention::{
     AttentionPattern, LinearAttentionConfig, LshAttentionConfig, MultiHeadAttention,
@@ -58,6 +60,8 @@ pub use language_head::LanguageHead;
 pub use linear::{embedding_initializer, linear, project, project_and_activate};
 pub use mask::AttentionMask;
 pub use norm::{LayerNorm, Norm, NormKind, RmsNorm};
+pub use pooler::Pooler;
 pub use pooling::Pooling;
 pub use position::{PositionKind, Positions};
 pub use text::{TextEmbeddings, TextEncoder, TextEncoderConfig};
+pub use text_end::TextEnd;
