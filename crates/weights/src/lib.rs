@@ -1,0 +1,27 @@
+//! Published checkpoints in and out: Hugging Face folders, safetensors, PyTorch files and GGUF.
+//!
+//! | module | one idea |
+//! |---|---|
+//! | [`files`] | tensors by name, whatever the file |
+//! | [`architecture`] | from `config.json` to our configurations, and which tensor is which |
+//! | [`rules`] | how such a list is written |
+//! | [`load`](load()), [`export`](export()) | both ways |
+
+#![warn(missing_docs)]
+
+pub mod architecture;
+mod arrange;
+mod error;
+mod export;
+pub mod files;
+mod load;
+mod names;
+pub mod rules;
+
+pub use architecture::{
+    CausalCheckpoint, ClassifierHead, DualCheckpoint, Preprocessing, Resample, Resize,
+    SentenceEmbedding, TextCheckpoint, VisionCheckpoint,
+};
+pub use error::Error;
+pub use export::export;
+pub use load::{Loaded, load};
