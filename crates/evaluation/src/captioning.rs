@@ -32,9 +32,10 @@ pub struct Captioned<'a> {
 /// - `accuracy`: the share of candidates that equal one of their references, word for word.
 ///
 /// Captions are compared in lower case and without punctuation. Words are those of the Penn Treebank tokenizer,
-/// `isn't` being two, except that brackets vanish, that `$`, `%`, `#`, `*`, `+`, `=` and `&` inside a word and emoji
-/// stay in it, and that no list of abbreviations (`mr.`, `u.s.`), contractions (`cannot`, `gonna`, `'tis`) or
-/// scripts without spaces is kept.
+/// `isn't` being two, with these differences: brackets and `?!` are no words; symbols such as `%` and `$` stay in the
+/// word they are written with, and emoji are words; the period of an abbreviation (`mr.`, `u.s.`) goes, and the
+/// apostrophe that a word begins with (`'tis`); `cannot` and `gonna` are one word each; the punctuation of scripts
+/// without spaces stays.
 ///
 /// ```
 /// use crucible_evaluation::captioning::{Captioned, captioning};

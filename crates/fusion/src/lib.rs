@@ -28,7 +28,7 @@ pub use connector::{
     Connector, ConnectorConfig, MlpConnector, QueryConnector, QueryConnectorConfig,
     ResamplerConnector,
 };
-pub use dual_encoder::{DualEncoder, DualEncoderConfig, LARGEST_SCALE};
+pub use dual_encoder::{DualEncoder, DualEncoderConfig, DualProjections, LARGEST_SCALE};
 pub use early::*;
 pub use encoder::{FusionEncoder, FusionEncoderConfig, FusionInput};
 pub use late::*;

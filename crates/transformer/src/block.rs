@@ -1,6 +1,6 @@
 use burn::config::Config;
-use burn::module::Module;
-use burn::nn::{Dropout, DropoutConfig};
+use burn::module::{Module, Param};
+use burn::nn::{Dropout, DropoutConfig, Initializer};
 use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,13 @@ pub struct BlockConfig {
     /// Which keys each query of self-attention is compared with.
     #[config(default = "AttentionPattern::Full")]
     pub attention: AttentionPattern,
+    /// The activation opens a gate for a second projection (Shazeer 2020).
+    #[config(default = false)]
+    pub gated: bool,
+    /// Each residual branch is scaled channel by channel, by trained numbers that start at this (LayerScale, Touvron et
+    /// al. 2021); 0 for no scale.
+    #[config(default = 0.0)]
+    pub layer_scale: f64,
 }
 
 /// Configuration of a [`CrossBlock`].
@@ -61,6 +68,8 @@ pub struct CrossBlockConfig {
 #[derive(Module, Debug)]
 pub struct Residual {
     norm: LayerNorm,
+    /// `[d_model]`, of the branch.
+    scale: Option<Param<Tensor<1>>>,
     dropout: Dropout,
     #[module(skip)]
     placement: NormPlacement,
@@ -69,7 +78,10 @@ pub struct Residual {
 impl Residual {
     /// A connection with fresh weights.
     pub fn new(config: &BlockConfig, device: &Device) -> Self {
+        let value = config.layer_scale;
+        let scale = || Initializer::Constant { value }.init([config.d_model], device);
         Self {
+            scale: (value != 0.0).then(scale),
             norm: LayerNorm::new(config.d_model, config.norm_epsilon, device),
             dropout: DropoutConfig::new(config.dropout).init(),
             placement: config.norm,
@@ -92,12 +104,20 @@ impl Residual {
         match self.placement {
             NormPlacement::Pre => {
                 let branch = layer(self.norm.forward(x.clone()));
-                x + self.dropout.forward(branch)
+                x + self.dropout.forward(self.scaled(branch))
             }
             NormPlacement::Post => {
                 let branch = layer(x.clone());
-                self.norm.forward(x + self.dropout.forward(branch))
+                self.norm
+                    .forward(x + self.dropout.forward(self.scaled(branch)))
             }
+        }
+    }
+
+    fn scaled(&self, branch: Tensor<3>) -> Tensor<3> {
+        match &self.scale {
+            Some(scale) => branch * scale.val().unsqueeze(),
+            None => branch,
         }
     }
 }
@@ -138,6 +158,7 @@ impl BlockConfig {
         FeedForwardConfig::new(self.d_model, self.d_ff)
             .with_activation(self.activation)
             .with_dropout(self.dropout)
+            .with_gated(self.gated)
     }
 }
 

@@ -34,6 +34,13 @@ pub struct EncoderConfig {
     /// Which keys each query of self-attention is compared with.
     #[config(default = "AttentionPattern::Full")]
     pub attention: AttentionPattern,
+    /// The activation opens a gate for a second projection (Shazeer 2020).
+    #[config(default = false)]
+    pub gated: bool,
+    /// Each residual branch is scaled channel by channel, by trained numbers that start at this (LayerScale, Touvron et
+    /// al. 2021); 0 for no scale.
+    #[config(default = 0.0)]
+    pub layer_scale: f64,
 }
 
 /// A stack of [`Block`]s; pre-norm stacks end with a LayerNorm.
@@ -58,6 +65,8 @@ impl EncoderConfig {
             norm: block.norm,
             norm_epsilon: block.norm_epsilon,
             attention: block.attention,
+            gated: block.gated,
+            layer_scale: block.layer_scale,
         }
     }
 
@@ -89,6 +98,8 @@ impl EncoderConfig {
             norm: self.norm,
             norm_epsilon: self.norm_epsilon,
             attention: self.attention,
+            gated: self.gated,
+            layer_scale: self.layer_scale,
         }
     }
 
@@ -123,6 +134,21 @@ impl Encoder {
     pub fn forward_masked(&self, x: Tensor<3>, mask: Option<&AttentionMask>) -> Tensor<3> {
         let layer = |x, block: &Block| block.forward(x, mask);
         self.end(self.blocks.iter().fold(x, layer))
+    }
+
+    /// What enters the first block and what leaves each, before the norm that follows the last.
+    ///
+    /// # Shapes
+    /// - `x` and outputs: `[batch, length, d_model]`
+    pub fn hidden_states(&self, x: Tensor<3>, mask: Option<&AttentionMask>) -> Vec<Tensor<3>> {
+        let mut states = vec![x.clone()];
+        let layer = |x, block: &Block| {
+            let x = block.forward(x, mask);
+            states.push(x.clone());
+            x
+        };
+        self.blocks.iter().fold(x, layer);
+        states
     }
 
     /// Two-stream self-attention (XLNet, Yang et al. 2019, section 2.3). The content stream starts from the tokens, the
@@ -169,6 +195,32 @@ mod tests {
     }
 
     #[test]
+    fn hidden_states_lead_to_what_forward_gives() {
+        let encoder = EncoderConfig::new(8, 2, 12, 3).init(&device());
+        let (x, mask) = (values([2, 4, 8], 1, &device()), AttentionMask::causal());
+        let states = encoder.hidden_states(x.clone(), Some(&mask));
+        assert_eq!(states.len(), 4);
+        assert_eq!(difference(states[0].clone(), x.clone()), 0.0);
+        let second = encoder.blocks[1].forward(states[1].clone(), Some(&mask));
+        assert_eq!(difference(states[2].clone(), second), 0.0);
+        let last = encoder.norm.as_ref().unwrap().forward(states[3].clone());
+        assert_eq!(
+            difference(last, encoder.forward_masked(x, Some(&mask))),
+            0.0
+        );
+    }
+
+    #[test]
+    fn gates_and_scales_of_branches_train_as_well() {
+        let encoder = EncoderConfig::new(8, 2, 12, 2)
+            .with_gated(true)
+            .with_layer_scale(0.5)
+            .init(&device());
+        let x = values([2, 5, 8], 1, &device());
+        assert_gradients_reach_everything(&encoder, encoder.forward(x, None));
+    }
+
+    #[test]
     fn content_at_padded_positions_is_ignored() {
         let encoder = EncoderConfig::new(8, 2, 12, 2).init(&device());
         let padding = [[false, false, false, true], [false, true, true, true]];
@@ -208,7 +260,7 @@ mod tests {
             .get("properties")
             .and_then(|fields| fields.as_object())
             .unwrap();
-        assert_eq!(fields.len(), 9);
+        assert_eq!(fields.len(), 11);
         for (name, field) in fields {
             assert!(field.get("description").is_some(), "{name}");
         }

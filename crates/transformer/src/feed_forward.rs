@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 
 use crate::dropout::chance;
 use crate::linear::layer;
-use crate::{Activation, linear};
+use crate::{Activation, linear, project, project_and_activate};
 
 /// Configuration of [`FeedForward`].
 #[derive(Config, Debug, JsonSchema)]
@@ -22,11 +22,17 @@ pub struct FeedForwardConfig {
     /// Chance that a hidden unit is dropped in training.
     #[config(default = 0.0)]
     pub dropout: f64,
+    /// The activation opens a gate for a second projection (Shazeer 2020).
+    #[config(default = false)]
+    pub gated: bool,
 }
 
-/// The position-wise network of a block: linear, activation, dropout, linear.
+/// The position-wise network of a block: linear, activation, dropout, linear; or with a gate
+/// `outer(activation(gate(x)) * inner(x))` (SwiGLU with [`Activation::Silu`]).
 #[derive(Module, Debug)]
 pub struct FeedForward {
+    /// `d_model` to `d_ff`.
+    pub gate: Option<Linear>,
     /// `d_model` to `d_ff`.
     pub inner: Linear,
     /// `d_ff` to `d_model`.
@@ -40,6 +46,7 @@ impl FeedForwardConfig {
     /// A network with fresh weights.
     pub fn init(&self, device: &Device) -> FeedForward {
         FeedForward {
+            gate: (self.gated).then(|| linear(self.d_model, self.d_ff, device)),
             inner: linear(self.d_model, self.d_ff, device),
             outer: linear(self.d_ff, self.d_model, device),
             dropout: DropoutConfig::new(self.dropout).init(),
@@ -52,16 +59,22 @@ impl FeedForward {
     /// # Shapes
     /// - input and output: `[batch, length, d_model]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let dropout = chance(&self.dropout, &x);
-        let layers = [&self.inner, &self.outer].map(layer);
-        feed_forward(x, layers, self.activation, dropout)
+        let Some(gate) = &self.gate else {
+            let dropout = chance(&self.dropout, &x);
+            let layers = [&self.inner, &self.outer].map(layer);
+            return feed_forward(x, layers, self.activation, dropout);
+        };
+        let open = project_and_activate(gate, x.clone(), self.activation);
+        let hidden = self.dropout.forward(open * project(&self.inner, x));
+        project(&self.outer, hidden)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_gradients_reach_everything, device, values};
+    use crate::testing::{assert_gradients_reach_everything, device, difference, values};
+    use burn::tensor::activation::silu;
 
     #[test]
     fn keeps_the_shape_and_trains_everything() {
@@ -72,5 +85,20 @@ mod tests {
             assert_eq!(output.dims(), [2, 3, 6]);
             assert_gradients_reach_everything(&layer, output);
         }
+    }
+
+    #[test]
+    fn a_gate_multiplies_what_it_lets_through() {
+        let config = FeedForwardConfig::new(6, 10)
+            .with_activation(Activation::Silu)
+            .with_gated(true);
+        let layer = config.init(&device());
+        let x = values([2, 3, 6], 1, &device());
+        let gate = layer.gate.as_ref().unwrap();
+        let open = silu(gate.forward(x.clone()));
+        let expected = layer.outer.forward(open * layer.inner.forward(x.clone()));
+        let output = layer.forward(x);
+        assert!(difference(output.clone(), expected) < 1e-6);
+        assert_gradients_reach_everything(&layer, output);
     }
 }

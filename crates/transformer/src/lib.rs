@@ -16,7 +16,7 @@
 //! | [`generation`](generate()) | what follows a prompt: greedy, sampled, by beam search |
 //! | [`seq2seq`](Seq2Seq) | encoder-decoders with relative positions (T5) |
 //! | [`position`](Positions) | learned and sinusoidal positions |
-//! | [`pooling`](Pooling) | one vector for a sequence |
+//! | [`pooling`](Pooling), [`pooler`](Pooler), [`text_end`](TextEnd) | one vector for a sequence |
 //! | [`config_error`](ConfigError) | sizes that do not fit together |
 //! | [`language_head`](LanguageHead) | states to a guess among all tokens |
 //! | [`text`](TextEncoder) | token ids to an [`Encoded`] sequence |
@@ -35,12 +35,14 @@ mod language_head;
 mod linear;
 mod mask;
 mod norm;
+mod pooler;
 mod pooling;
 mod position;
 mod seq2seq;
 #[cfg(test)]
 mod testing;
 mod text;
+mod text_end;
 
 pub use attention::{
     AttentionPattern, LinearAttentionConfig, LshAttentionConfig, MultiHeadAttention,
@@ -65,6 +67,7 @@ pub use language_head::LanguageHead;
 pub use linear::{embedding_initializer, linear, project, project_and_activate};
 pub use mask::AttentionMask;
 pub use norm::{LayerNorm, Norm, NormKind, RmsNorm};
+pub use pooler::Pooler;
 pub use pooling::Pooling;
 pub use position::{PositionKind, Positions};
 pub use seq2seq::{
@@ -72,3 +75,4 @@ pub use seq2seq::{
     Seq2SeqConfig, Seq2SeqStack,
 };
 pub use text::{TextEmbeddings, TextEncoder, TextEncoderConfig};
+pub use text_end::TextEnd;

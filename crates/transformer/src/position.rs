@@ -46,14 +46,26 @@ impl Positions {
     /// # Panics
     /// When `length` exceeds the `max_length` it was made for: tokenizers truncate to it.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.forward_from(x, 0)
+    }
+
+    /// As [`forward`](Self::forward), where the first token has position `first`.
+    ///
+    /// # Shapes
+    /// - input and output: `[batch, length, d_model]`
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn forward_from(&self, x: Tensor<3>, first: usize) -> Tensor<3> {
         let [_, length, _] = x.dims();
         let table = self.table();
-        let [max_length, _] = table.dims();
+        let [positions, _] = table.dims();
+        let max_length = positions.saturating_sub(first);
         assert!(
             length <= max_length,
             "a sequence of {length} tokens is longer than max_length ({max_length})"
         );
-        x + table.narrow(0, 0, length).unsqueeze()
+        x + table.narrow(0, first, length).unsqueeze()
     }
 
     /// The embeddings of some positions.

@@ -5,8 +5,8 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use schemars::JsonSchema;
 
 use crate::{
-    Encoded, Encoder, EncoderConfig, LayerNorm, Pooling, PositionKind, Positions,
-    embedding_initializer,
+    AttentionMask, Encoded, Encoder, EncoderConfig, LayerNorm, Pooler, Pooling, PositionKind,
+    Positions, TextEnd, embedding_initializer,
 };
 
 /// Configuration of a [`TextEncoder`].
@@ -27,18 +27,37 @@ pub struct TextEncoderConfig {
     /// How the sequence becomes one vector.
     #[config(default = "Pooling::Cls")]
     pub pooling: Pooling,
+    /// Where the sequence is read instead, if at its end (CLIP, SigLIP).
+    pub end: Option<TextEnd>,
+    /// What is pooled goes through a linear layer and tanh (BERT).
+    #[config(default = false)]
+    pub pooler: bool,
+    /// A LayerNorm over the sum of the embeddings; CLIP and SigLIP have none.
+    #[config(default = true)]
+    pub embedding_norm: bool,
+    /// Position of the first token: 2 in RoBERTa, whose table has as many rows more.
+    #[config(default = 0)]
+    pub first_position: usize,
+    /// Each token sees only those before it and itself (CLIP).
+    #[config(default = false)]
+    pub causal: bool,
 }
 
 /// A BERT-like encoder (Devlin et al. 2019): the sum of word, position and segment embeddings, LayerNorm,
-/// dropout, then a bidirectional transformer.
+/// dropout, then a transformer, bidirectional or causal.
 #[derive(Module, Debug)]
 pub struct TextEncoder {
     /// Embeddings and everything before the first block.
     pub embeddings: TextEmbeddings,
     /// The transformer.
     pub encoder: Encoder,
+    /// Over what is pooled.
+    pub pooler: Option<Pooler>,
     #[module(skip)]
     pooling: Pooling,
+    #[module(skip)]
+    end: Option<TextEnd>,
+    causal: bool,
 }
 
 /// The input layer of a [`TextEncoder`], which single-stream models use by itself.
@@ -46,13 +65,14 @@ pub struct TextEncoder {
 pub struct TextEmbeddings {
     /// `[vocabulary, d_model]`.
     pub word: Embedding,
-    /// `[max_length, d_model]`.
+    /// `[first_position + max_length, d_model]`.
     pub position: Positions,
     /// `[token_types, d_model]`.
     pub token_type: Option<Embedding>,
     /// Over the sum.
-    pub norm: LayerNorm,
+    pub norm: Option<LayerNorm>,
     dropout: Dropout,
+    first_position: usize,
 }
 
 impl TextEncoderConfig {
@@ -61,7 +81,10 @@ impl TextEncoderConfig {
         TextEncoder {
             embeddings: self.init_embeddings(device),
             encoder: self.encoder.init(device),
+            pooler: (self.pooler).then(|| Pooler::new(self.encoder.d_model, device)),
             pooling: self.pooling,
+            end: self.end,
+            causal: self.causal,
         }
     }
 
@@ -78,12 +101,14 @@ impl TextEncoderConfig {
                 .with_initializer(embedding_initializer())
                 .init(device)
         };
+        let positions = self.first_position + self.max_length;
         TextEmbeddings {
             word: embedding(self.vocabulary),
-            position: self.positions.init(self.max_length, d_model, device),
+            position: self.positions.init(positions, d_model, device),
             token_type: (self.token_types > 0).then(|| embedding(self.token_types)),
-            norm: LayerNorm::new(d_model, norm_epsilon, device),
+            norm: (self.embedding_norm).then(|| LayerNorm::new(d_model, norm_epsilon, device)),
             dropout: DropoutConfig::new(dropout).init(),
+            first_position: self.first_position,
         }
     }
 }
@@ -96,12 +121,17 @@ impl TextEmbeddings {
     /// - output: `[batch, length, d_model]`
     pub fn forward(&self, ids: Tensor<2, Int>, types: Option<Tensor<2, Int>>) -> Tensor<3> {
         let types = types.unwrap_or_else(|| ids.zeros_like());
-        let words = self.position.forward(self.word.forward(ids));
+        let words = self.word.forward(ids);
+        let words = self.position.forward_from(words, self.first_position);
         let sum = match &self.token_type {
             Some(embedding) => words + embedding.forward(types),
             None => words,
         };
-        self.dropout.forward(self.norm.forward(sum))
+        let sum = match &self.norm {
+            Some(norm) => norm.forward(sum),
+            None => sum,
+        };
+        self.dropout.forward(sum)
     }
 }
 
@@ -116,14 +146,55 @@ impl TextEncoder {
         types: Option<Tensor<2, Int>>,
         padding: Option<Tensor<2, Bool>>,
     ) -> Encoded {
-        let tokens = self.embeddings.forward(ids, types);
-        let tokens = self.encoder.forward(tokens, padding.clone());
-        let pooled = self.pooling.forward(tokens.clone(), padding.as_ref());
+        let mask = self.hidden(padding);
+        let tokens = self.embeddings.forward(ids.clone(), types);
+        let attention = self.attention_mask(mask.clone());
+        let tokens = self.encoder.forward_masked(tokens, attention.as_ref());
+        let pooled = match self.end {
+            Some(end) => end.forward(tokens.clone(), ids),
+            None => self.pooling.forward(tokens.clone(), mask.as_ref()),
+        };
+        let pooled = match &self.pooler {
+            Some(pooler) => pooler.forward(pooled),
+            None => pooled,
+        };
         Encoded {
             tokens,
             pooled,
-            mask: padding,
+            mask,
         }
+    }
+
+    /// What enters the first block and what leaves each, before the norm that follows the last.
+    ///
+    /// # Shapes
+    /// - as [`forward`](Self::forward); outputs: `[batch, length, d_model]`
+    pub fn hidden_states(
+        &self,
+        ids: Tensor<2, Int>,
+        types: Option<Tensor<2, Int>>,
+        padding: Option<Tensor<2, Bool>>,
+    ) -> Vec<Tensor<3>> {
+        let attention = self.attention_mask(self.hidden(padding));
+        let tokens = self.embeddings.forward(ids, types);
+        self.encoder.hidden_states(tokens, attention.as_ref())
+    }
+
+    /// The padding that tokens do not see.
+    fn hidden(&self, padding: Option<Tensor<2, Bool>>) -> Option<Tensor<2, Bool>> {
+        padding.filter(|_| self.end != Some(TextEnd::LastPlace))
+    }
+
+    fn attention_mask(&self, padding: Option<Tensor<2, Bool>>) -> Option<AttentionMask> {
+        let padding = padding.map(AttentionMask::padding);
+        if !self.causal {
+            return padding;
+        }
+        let causal = AttentionMask::causal();
+        Some(match padding {
+            Some(padding) => causal.or(padding),
+            None => causal,
+        })
     }
 }
 
@@ -175,6 +246,51 @@ mod tests {
             assert_eq!(difference(a.clone(), b), 0.0);
             let alone = encoder.forward(ids([[1, 2]; 2]), None, None).pooled;
             assert!(difference(a, alone) < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_causal_text_is_read_at_its_end_whatever_follows() {
+        let config = config().with_causal(true).with_embedding_norm(false);
+        let encoder = config.with_end(Some(TextEnd::HighestId)).init(&device());
+        assert!(encoder.embeddings.norm.is_none());
+        let pooled = |words| encoder.forward(ids(words), None, None).pooled;
+        let [a, b] = [[[1, 5, 2, 3]; 2], [[1, 5, 4, 0]; 2]].map(pooled);
+        assert_eq!(difference(a.clone(), b), 0.0);
+        assert!(difference(a, pooled([[2, 5, 4, 0]; 2])) > 1e-3);
+    }
+
+    #[test]
+    fn what_fills_a_text_up_to_its_last_place_is_read() {
+        let config = config().with_end(Some(TextEnd::LastPlace));
+        let encoder = config.with_pooler(true).init(&device());
+        let words = ids([[1, 2, 0, 0]; 2]);
+        let mask = padding([[false, false, true, true]; 2]);
+        let [a, b] = [None, Some(mask)].map(|mask| encoder.forward(words.clone(), None, mask));
+        assert!(b.mask.is_none());
+        let pooler = encoder.pooler.as_ref().unwrap();
+        let last = a.tokens.narrow(1, 3, 1).squeeze_dim(1);
+        assert_eq!(difference(pooler.forward(last), b.pooled), 0.0);
+    }
+
+    #[test]
+    fn positions_may_start_later_and_leave_as_many_tokens() {
+        let encoder = config().with_first_position(2).init(&device());
+        let Positions::Learned(table) = &encoder.embeddings.position else {
+            panic!("positions are learnt");
+        };
+        assert_eq!(table.dims(), [6, 8]);
+        let sum = |position| {
+            let word = encoder.embeddings.word.forward(ids([[3]; 2]));
+            let place = table.val().narrow(0, position, 1).unsqueeze::<3>();
+            let segment = encoder.embeddings.token_type.as_ref().unwrap();
+            let norm = encoder.embeddings.norm.as_ref().unwrap();
+            norm.forward(word + place + segment.forward(ids([[0]; 2])))
+        };
+        let tokens = encoder.embeddings.forward(ids([[3, 3, 3, 3]; 2]), None);
+        for place in 0..4 {
+            let token = tokens.clone().narrow(1, place, 1);
+            assert!(difference(token, sum(place + 2)) < 1e-6);
         }
     }
 

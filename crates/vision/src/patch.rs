@@ -28,6 +28,9 @@ pub struct PatchEmbeddingConfig {
     /// Non-linearity of the stem.
     #[config(default = "Activation::Gelu")]
     pub activation: Activation,
+    /// Whether the projection has a bias; that of CLIP has none.
+    #[config(default = true)]
+    pub bias: bool,
 }
 
 /// Images to patch tokens.
@@ -95,9 +98,11 @@ impl PatchEmbeddingConfig {
             channels = width;
         }
         let cell = self.patch_size / self.stem_stride();
+        let mut projection = linear(cell * cell * channels, self.d_model, device);
+        projection.bias = projection.bias.filter(|_| self.bias);
         PatchEmbedding {
             stem,
-            projection: linear(cell * cell * channels, self.d_model, device),
+            projection,
             stem_cell: self.stem_cell,
             cell,
         }

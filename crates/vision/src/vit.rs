@@ -3,12 +3,33 @@ use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 use crucible_transformer::{
-    ConfigError, Encoded, Encoder, EncoderConfig, Pooling, PositionKind, Positions,
-    embedding_initializer,
+    ConfigError, Encoded, Encoder, EncoderConfig, LayerNorm, Pooler, Pooling, PositionKind,
+    Positions, embedding_initializer,
 };
 use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use crate::{PatchEmbedding, PatchEmbeddingConfig};
+use crate::resize::resize_grid;
+use crate::{AttentionPooling, PatchEmbedding, PatchEmbeddingConfig};
+
+/// Which [`VitPooler`] a model has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum VitPoolerKind {
+    /// A [`Pooler`] over what is pooled (ViT and DeiT as published by Hugging Face).
+    Tanh,
+    /// An [`AttentionPooling`] over all tokens (SigLIP).
+    Attention,
+}
+
+/// What makes the one vector of an image, beyond [`Pooling`].
+#[derive(Module, Debug)]
+pub enum VitPooler {
+    /// Over what is pooled.
+    Tanh(Pooler),
+    /// In place of pooling.
+    Attention(AttentionPooling),
+}
 
 /// Configuration of a [`Vit`].
 #[derive(Config, Debug, JsonSchema)]
@@ -31,6 +52,20 @@ pub struct VitConfig {
     /// A trained `[CLS]` token before the patches, or the mean over the patches.
     #[config(default = "Pooling::Cls")]
     pub pooling: Pooling,
+    /// What makes the one vector of an image, beyond `pooling`.
+    pub pooler: Option<VitPoolerKind>,
+    /// A second trained token after `[CLS]`, which learns from a teacher (DeiT, Touvron et al. 2021).
+    #[config(default = false)]
+    pub distillation_token: bool,
+    /// A trained vector that stood for hidden patches when the model was made (DINOv2, Oquab et al. 2024).
+    #[config(default = false)]
+    pub mask_token: bool,
+    /// Whether the projection of patches has a bias; that of CLIP has none.
+    #[config(default = true)]
+    pub patch_bias: bool,
+    /// A LayerNorm before the first block (CLIP).
+    #[config(default = false)]
+    pub embedding_norm: bool,
 }
 
 /// Vision Transformer (Dosovitskiy et al. 2021).
@@ -40,11 +75,19 @@ pub struct Vit {
     pub patch_embedding: PatchEmbedding,
     /// `[1, 1, d_model]`; only with [`Pooling::Cls`].
     pub class_token: Option<Param<Tensor<3>>>,
+    /// `[1, 1, d_model]`.
+    pub distillation_token: Option<Param<Tensor<3>>>,
+    /// `[1, 1, d_model]`; no part of what the model gives, but of what is published of it.
+    pub mask_token: Option<Param<Tensor<3>>>,
     /// Learned, one per token, `[CLS]` included.
     pub position: Positions,
+    /// Over the tokens before the first block.
+    pub embedding_norm: Option<LayerNorm>,
     dropout: Dropout,
     /// The transformer.
     pub encoder: Encoder,
+    /// What makes the one vector of an image, beyond pooling.
+    pub pooler: Option<VitPooler>,
     #[module(skip)]
     pooling: Pooling,
 }
@@ -77,6 +120,7 @@ impl VitConfig {
             .with_stem_cell(self.stem_cell)
             .with_stem(self.stem.clone())
             .with_activation(self.encoder.activation)
+            .with_bias(self.patch_bias)
     }
 
     /// Whether the sizes fit together; [`init`](Self::init) panics where they do not.
@@ -86,24 +130,46 @@ impl VitConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.patch_embedding().check()?;
         self.encoder.check()?;
+        let class_token = self.pooling == Pooling::Cls;
+        ConfigError::unless(
+            class_token || !self.distillation_token,
+            "distillation_token",
+            || "needs a [CLS] token before it".into(),
+        )?;
         self.encoder.attention.check_length(self.tokens())
     }
 
     /// Length of the token sequence, `[CLS]` included.
     pub fn tokens(&self) -> usize {
-        self.patch_embedding().patches() + usize::from(self.pooling == Pooling::Cls)
+        let before = [self.pooling == Pooling::Cls, self.distillation_token];
+        self.patch_embedding().patches() + before.map(usize::from).into_iter().sum::<usize>()
     }
 
     /// A model with fresh weights.
     pub fn init(&self, device: &Device) -> Vit {
-        let d_model = self.encoder.d_model;
+        let EncoderConfig {
+            d_model,
+            norm_epsilon,
+            ..
+        } = self.encoder;
+        let token = || embedding_initializer().init([1, 1, d_model], device);
+        let pooler = |kind| match kind {
+            VitPoolerKind::Tanh => VitPooler::Tanh(Pooler::new(d_model, device)),
+            VitPoolerKind::Attention => {
+                VitPooler::Attention(AttentionPooling::new(&self.encoder, device))
+            }
+        };
         Vit {
             patch_embedding: self.patch_embedding().init(device),
-            class_token: (self.pooling == Pooling::Cls)
-                .then(|| embedding_initializer().init([1, 1, d_model], device)),
+            class_token: (self.pooling == Pooling::Cls).then(token),
+            distillation_token: self.distillation_token.then(token),
+            mask_token: self.mask_token.then(token),
             position: PositionKind::Learned.init(self.tokens(), d_model, device),
+            embedding_norm: (self.embedding_norm)
+                .then(|| LayerNorm::new(d_model, norm_epsilon, device)),
             dropout: DropoutConfig::new(self.encoder.dropout).init(),
             encoder: self.encoder.init(device),
+            pooler: self.pooler.map(pooler),
             pooling: self.pooling,
         }
     }
@@ -116,12 +182,46 @@ impl Vit {
     ///   `[batch, d_model]`, no mask
     pub fn forward(&self, images: Tensor<4>) -> Encoded {
         let tokens = self.encoder.forward(self.embed(images), None);
-        let pooled = self.pooling.forward(tokens.clone(), None);
+        let pooled = |tokens| self.pooling.forward(tokens, None);
         Encoded {
+            pooled: match &self.pooler {
+                None => pooled(tokens.clone()),
+                Some(VitPooler::Tanh(pooler)) => pooler.forward(pooled(tokens.clone())),
+                Some(VitPooler::Attention(pooling)) => pooling.forward(tokens.clone()),
+            },
             tokens,
-            pooled,
             mask: None,
         }
+    }
+
+    /// What enters the first block and what leaves each, before the norm that follows the last.
+    ///
+    /// # Shapes
+    /// - `images`: as [`forward`](Self::forward); outputs: `[batch, tokens, d_model]`
+    pub fn hidden_states(&self, images: Tensor<4>) -> Vec<Tensor<3>> {
+        self.encoder.hidden_states(self.embed(images), None)
+    }
+
+    /// The same model for square images of another size, with so many patches a side: the positions of patches are
+    /// interpolated (Dosovitskiy et al. 2021, section 3.2).
+    pub fn resized(mut self, patches: usize) -> Self {
+        let before = [&self.class_token, &self.distillation_token];
+        let before = before.into_iter().flatten().count();
+        self.position = match self.position {
+            Positions::Learned(table) => Positions::Learned(table.map(|table| {
+                let [rows, _] = table.dims();
+                let old = rows - before;
+                let grid = table.clone().narrow(0, before, old);
+                let grid = resize_grid(grid, old.isqrt(), patches);
+                match before {
+                    // There are no empty tensors to be put before it.
+                    0 => grid,
+                    _ => Tensor::cat(vec![table.narrow(0, 0, before), grid], 0),
+                }
+            })),
+            fixed @ Positions::Sinusoidal(_) => fixed,
+        };
+        self
     }
 
     /// The input of the transformer, which single-stream models use by itself.
@@ -131,17 +231,25 @@ impl Vit {
     /// - output: `[batch, tokens, d_model]`
     pub fn embed(&self, images: Tensor<4>) -> Tensor<3> {
         let patches = self.patch_embedding.forward(images);
-        let tokens = match &self.class_token {
-            Some(class_token) => {
-                let [batch, _, d_model] = patches.dims();
-                Tensor::cat(
-                    vec![class_token.val().expand([batch, 1, d_model]), patches],
-                    1,
-                )
+        let [batch, _, d_model] = patches.dims();
+        let before = [&self.class_token, &self.distillation_token];
+        let before = before.into_iter().flatten();
+        let mut tokens: Vec<_> = before
+            .map(|token| token.val().expand([batch, 1, d_model]))
+            .collect();
+        let tokens = match tokens.is_empty() {
+            true => patches,
+            false => {
+                tokens.push(patches);
+                Tensor::cat(tokens, 1)
             }
-            None => patches,
         };
-        self.dropout.forward(self.position.forward(tokens))
+        let tokens = self.position.forward(tokens);
+        let tokens = match &self.embedding_norm {
+            Some(norm) => norm.forward(tokens),
+            None => tokens,
+        };
+        self.dropout.forward(tokens)
     }
 }
 
@@ -166,6 +274,54 @@ mod tests {
             assert!(encoded.mask.is_none());
             assert_gradients_reach_everything(&model, encoded.pooled);
         }
+    }
+
+    #[test]
+    fn published_variants_train_everything_they_read() {
+        let plain = || config(Pooling::Cls);
+        for (config, tokens) in [
+            (plain().with_pooler(Some(VitPoolerKind::Tanh)), 5),
+            (plain().with_distillation_token(true), 6),
+            (plain().with_embedding_norm(true).with_patch_bias(false), 5),
+            (
+                config(Pooling::Mean).with_pooler(Some(VitPoolerKind::Attention)),
+                4,
+            ),
+        ] {
+            assert_eq!(config.tokens(), tokens);
+            let model = config.init(&device());
+            assert_eq!(
+                model.patch_embedding.projection.bias.is_some(),
+                config.patch_bias
+            );
+            let encoded = model.forward(values([3, 3, 16, 16], 1, &device()));
+            assert_eq!(encoded.tokens.dims(), [3, tokens, 8]);
+            assert_gradients_reach_everything(&model, encoded.pooled);
+        }
+        let wrong = config(Pooling::Mean).with_distillation_token(true);
+        assert_eq!(wrong.check().unwrap_err().field, "distillation_token");
+    }
+
+    #[test]
+    fn larger_images_see_the_same_class_token_and_interpolated_patches() {
+        let model = config(Pooling::Cls).with_distillation_token(true);
+        let model = model.init(&device());
+        let table = |model: &Vit| match &model.position {
+            Positions::Learned(table) => table.val(),
+            Positions::Sinusoidal(_) => panic!("positions are learnt"),
+        };
+        let (old, larger) = (table(&model), model.resized(3));
+        let new = table(&larger);
+        assert_eq!(new.dims(), [11, 8]);
+        assert_eq!(
+            difference(new.clone().narrow(0, 0, 2), old.clone().narrow(0, 0, 2)),
+            0.0
+        );
+        // Four corners and one centre, which is their mean.
+        let mean = old.narrow(0, 2, 4).mean_dim(0);
+        assert!(difference(new.narrow(0, 6, 1), mean) < 1e-6);
+        let encoded = larger.forward(values([2, 3, 24, 24], 1, &device()));
+        assert_eq!(encoded.tokens.dims(), [2, 11, 8]);
     }
 
     #[test]

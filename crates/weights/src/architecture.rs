@@ -1,12 +1,24 @@
 //! The architectures whose checkpoints are understood: from `config.json` to our configuration, and which tensor is which.
 
+mod bert;
+mod clip;
+mod dual;
 mod fields;
 mod gpt2;
 mod llama;
+mod names;
+mod open_clip;
+mod preprocessing;
+mod sentence;
+mod siglip;
 mod t5;
+mod text;
+mod vision;
+mod vit;
 
 use std::path::Path;
 
+use burn::module::Module;
 use burn::tensor::Device;
 use crucible_transformer::{Activation, CausalLm, CausalLmConfig};
 use serde_json::Value;
@@ -18,7 +30,12 @@ use crate::load::{Loaded, load};
 use crate::rules::Rules;
 use fields::Fields;
 
+pub use dual::DualCheckpoint;
+pub use preprocessing::{Preprocessing, Resample, Resize};
+pub use sentence::SentenceEmbedding;
 pub use t5::Seq2SeqCheckpoint;
+pub use text::TextCheckpoint;
+pub use vision::{ClassifierHead, VisionCheckpoint};
 
 /// `model_type` of each architecture, with what becomes of it.
 const SUPPORTED: &[&str] = &["gpt2", "llama", "mistral", "qwen2"];
@@ -65,11 +82,16 @@ impl CausalCheckpoint {
     ///
     /// [`Error::Missing`] and [`Error::Shapes`] with the names of the tensors, and those of reading.
     pub fn load(&self, path: &Path, device: &Device) -> Result<(CausalLm, Loaded), Error> {
-        let tensors = Tensors::open(path)?;
-        let (model, loaded) = load(self.config.init(device), &self.rules, &tensors)?;
-        let loaded = loaded.complete(&tensors)?;
-        Ok((model, loaded))
+        read(self.config.init(device), &self.rules, path)
     }
+}
+
+/// A model with all of its weights.
+fn read<M: Module>(model: M, rules: &Rules, path: &Path) -> Result<(M, Loaded), Error> {
+    let tensors = Tensors::open(path)?;
+    let (model, loaded) = load(model, rules, &tensors)?;
+    let loaded = loaded.complete(&tensors)?;
+    Ok((model, loaded))
 }
 
 /// The head of a language model, unless words are told by the matrix they are read by.

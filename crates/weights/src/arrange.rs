@@ -46,7 +46,7 @@ impl Array {
     /// From their form to ours, which has that shape; none where it does not fit.
     pub fn to_ours(&self, form: Form, shape: &[usize]) -> Option<Self> {
         let found = match (form, self.shape.as_slice()) {
-            (Form::Same, theirs) => {
+            (Form::Same | Form::Axes(_), theirs) => {
                 let squeezed = |shape: &[usize]| -> Vec<usize> {
                     shape.iter().copied().filter(|&side| side != 1).collect()
                 };
@@ -71,6 +71,13 @@ impl Array {
     pub fn to_theirs(&self, form: Form) -> Option<Self> {
         match (form, self.shape.as_slice()) {
             (Form::Same, _) => Some(self.clone()),
+            (Form::Axes(axes), shape) => {
+                let (first, rest) = shape.split_at(shape.len().saturating_sub(axes));
+                let mut new = vec![1; axes.saturating_sub(rest.len())];
+                new.extend(rest);
+                let plain = first.iter().all(|&side| side == 1);
+                plain.then(|| Self::new(new, self.values.clone()))
+            }
             (Form::Transposed, &[rows, columns]) => Some(self.transposed(rows, columns)),
             (Form::Patches { channels, size }, &[rows, out]) if rows == channels * size * size => {
                 let turned = self.transposed(rows, out);
@@ -136,6 +143,20 @@ mod tests {
         assert!(array.part(part(0, 2, 2)).is_none());
         assert!(array.part(part(2, 0, 1)).is_none());
         assert!(array.to_ours(Form::Same, &[2, 1, 3]).is_some());
+    }
+
+    #[test]
+    fn axes_of_length_one_come_and_go() {
+        let shape = |ours: &[usize], axes| {
+            let theirs = counted(ours).to_theirs(Form::Axes(axes))?;
+            let back = theirs.to_ours(Form::Axes(axes), ours).unwrap();
+            assert_eq!(back, counted(ours));
+            Some(theirs.shape)
+        };
+        assert_eq!(shape(&[1], 0), Some(vec![]));
+        assert_eq!(shape(&[1, 1, 3], 1), Some(vec![3]));
+        assert_eq!(shape(&[2, 3], 3), Some(vec![1, 2, 3]));
+        assert_eq!(shape(&[2, 3], 1), None);
     }
 
     proptest! {

@@ -34,6 +34,7 @@ pub fn export<M: Module>(model: &M, rules: &Rules, path: &Path) -> Result<(), Er
                     .or_default()
                     .insert(index, path.clone());
             }
+            None if rules.lacks(path) => {}
             None => unnamed.push(path.clone()),
         }
     }
@@ -59,10 +60,11 @@ pub fn export<M: Module>(model: &M, rules: &Rules, path: &Path) -> Result<(), Er
             Some(axis) => Array::joined(&parts, axis),
             None => parts.pop(),
         };
-        let Some(Array { shape, values }) = whole else {
-            return Err(Error::Unnamed { tensors: name });
-        };
-        written.push((name, shape, move || Ok(values)));
+        let whole = whole.ok_or_else(|| Error::Unnamed {
+            tensors: name.clone(),
+        })?;
+        let values = whole.values;
+        written.push((name, whole.shape, move || Ok(values)));
     }
     files::save(path, written.into_iter())
 }

@@ -20,7 +20,10 @@ mod load;
 mod names;
 pub mod rules;
 
-pub use architecture::{CausalCheckpoint, Seq2SeqCheckpoint};
+pub use architecture::{
+    CausalCheckpoint, ClassifierHead, DualCheckpoint, Preprocessing, Resample, Resize,
+    SentenceEmbedding, Seq2SeqCheckpoint, TextCheckpoint, VisionCheckpoint,
+};
 pub use error::Error;
 pub use export::export;
 pub use folder::save_folder;

@@ -93,6 +93,9 @@ impl Placing<'_> {
     /// The numbers of the tensor at the present path, where there are any.
     fn find(&mut self, shape: &[usize]) -> Result<Option<TensorData>, Error> {
         let path = self.path.join(".");
+        if self.rules.lacks(&path) {
+            return Ok(None);
+        }
         let rule = self.rules.get(&path).cloned();
         let found = rule.and_then(|rule| {
             let names = self.rules.names(&rule.theirs);

@@ -1,12 +1,14 @@
 //! Which tensor of ours is which of a published checkpoint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How the two hold the same numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// In the same order; axes of length one may come and go.
     Same,
+    /// In the same order, with that many axes: the first ones, where they have length one, come and go.
+    Axes(usize),
     /// A matrix `[out, in]` there is `[in, out]` here.
     Transposed,
     /// The kernel of a convolution over patches, `[out, channels, size, size]` there, is a matrix here whose rows are in
@@ -45,6 +47,7 @@ pub struct Rule {
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     rules: BTreeMap<String, Rule>,
+    absent: BTreeSet<String>,
     ignored: Vec<&'static str>,
     loose: &'static str,
 }
@@ -88,6 +91,37 @@ impl Rules {
         self.ignored.push(end);
     }
 
+    /// Whether that tensor of ours has no counterpart there.
+    pub fn lacks(&self, ours: &str) -> bool {
+        self.absent.contains(ours)
+    }
+
+    /// A tensor of ours that has no counterpart there: it stays as it starts, and is not written.
+    pub fn absent(&mut self, ours: impl Into<String>) {
+        self.absent.insert(ours.into());
+    }
+
+    /// The rules of a model that has this one at a path of its own.
+    #[must_use]
+    pub fn within(self, path: &str) -> Self {
+        let name = |ours: &String| format!("{path}.{ours}");
+        let rules = self.rules.into_iter();
+        Self {
+            rules: rules.map(|(ours, rule)| (name(&ours), rule)).collect(),
+            absent: self.absent.iter().map(name).collect(),
+            ..self
+        }
+    }
+
+    /// These and others: those of a model's parts make those of the model.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.rules.extend(other.rules);
+        self.absent.extend(other.absent);
+        self.ignored.extend(other.ignored);
+        self
+    }
+
     /// A tensor in that form.
     pub fn tensor(&mut self, ours: impl Into<String>, theirs: impl Into<String>, form: Form) {
         self.insert(ours.into(), theirs.into(), form, None);
@@ -108,11 +142,16 @@ impl Rules {
         self.layer(ours, theirs, Form::Same);
     }
 
+    /// The convolution over patches of images, its kernel and its `bias`.
+    pub fn patches(&mut self, ours: &str, theirs: &str, channels: usize, size: usize) {
+        self.layer(ours, theirs, Form::Patches { channels, size });
+    }
+
     /// Several layers in one, the outputs of one after those of the other; `theirs` are the names of weight and bias.
     pub fn packed(&mut self, ours: &[String], theirs: [&str; 2], form: Form) {
         // The axis of the outputs.
         let axis = match form {
-            Form::Same => 1,
+            Form::Same | Form::Axes(_) => 1,
             Form::Transposed | Form::Patches { .. } => 0,
         };
         for (index, layer) in ours.iter().enumerate() {

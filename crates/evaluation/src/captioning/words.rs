@@ -18,9 +18,9 @@ pub(super) fn words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let mut before = None;
+    let digit = |c: &char| c.is_numeric();
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
-        let digit = |c: &char| c.is_numeric();
         let in_number = before.as_ref().is_some_and(digit) && rest.peek().is_some_and(digit);
         if c.is_whitespace() || BREAKS.contains(&c) || (matches!(c, ',' | ':') && !in_number) {
             push(&mut words, &word);
@@ -58,12 +58,20 @@ mod tests {
         assert_eq!(words(text).join(" "), expected, "{text}");
     }
 
-    /// The last of each kind is what the tokenizer of the Penn Treebank does otherwise.
+    /// What the tokenizer of the Penn Treebank does otherwise.
     #[test]
-    fn words_are_simple() {
-        check("$5, 50% (off) [now]", "$5 50% off now");
+    fn words_need_no_lists() {
+        check("What?! (a) [b] {c}", "what a b c");
+        check("$5, 50% #3 a*b", "$5 50% #3 a*b");
         check("Mr. Smith of the U.S. cannot", "mr smith of the u.s cannot");
+        check("'tis in the '90s", "tis in the 90s");
         check("一个人，在吃饭 🙂", "一个人，在吃饭 🙂");
-        check(" \u{a0}\t", "");
+    }
+
+    #[test]
+    fn nothing_has_no_words() {
+        for text in ["", " \u{a0}\t\n", "...", "' - --", "?"] {
+            check(text, "");
+        }
     }
 }

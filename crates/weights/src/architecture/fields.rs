@@ -82,9 +82,30 @@ impl Fields {
         Ok(self.optional_size(key)?.unwrap_or(default))
     }
 
+    /// A size that is given as a multiple of another.
+    pub fn multiple_or(&self, key: &str, default: f64, of: usize) -> Result<usize, Error> {
+        let ratio = self.number_or(key, default)?;
+        let size = of as f64 * ratio;
+        match (1.0..=LARGEST as f64).contains(&size) {
+            true => Ok(size as usize),
+            false => Err(self.wrong(key, format!("is {ratio}, which makes {size} of {of}"))),
+        }
+    }
+
     /// A number of blocks.
     pub fn layers(&self, key: &str) -> Result<usize, Error> {
-        match self.size(key)? {
+        let layers = self.size(key)?;
+        self.few(key, layers)
+    }
+
+    /// A number of blocks, or another where there is none.
+    pub fn layers_or(&self, key: &str, default: usize) -> Result<usize, Error> {
+        let layers = self.size_or(key, default)?;
+        self.few(key, layers)
+    }
+
+    fn few(&self, key: &str, layers: usize) -> Result<usize, Error> {
+        match layers {
             layers if layers <= MOST_LAYERS => Ok(layers),
             layers => Err(self.wrong(
                 key,
@@ -140,6 +161,56 @@ impl Fields {
             Some(Value::String(word)) => Ok(word),
             Some(other) => Err(self.wrong(key, format!("is {}, not a word", kind(other)))),
         }
+    }
+
+    /// That a word is the one that this code stands for.
+    pub fn only_word(&self, key: &str, supported: &str) -> Result<(), Error> {
+        match self.word_or(key, supported)? {
+            word if word == supported => Ok(()),
+            other => Err(self.wrong(
+                key,
+                format!("is `{other}`, of which only `{supported}` is supported"),
+            )),
+        }
+    }
+
+    /// That there is no key but these.
+    pub fn known(&self, keys: &[&str]) -> Result<(), Error> {
+        let mut there = self.table.iter().filter(|(_, value)| !value.is_null());
+        match there.find(|(key, _)| !keys.contains(&key.as_str())) {
+            None => Ok(()),
+            Some((key, value)) => Err(self.wrong(
+                key,
+                format!(
+                    "is {value}, but is not supported; these are: {}",
+                    keys.join(", ")
+                ),
+            )),
+        }
+    }
+
+    /// A number of three channels each.
+    pub fn channels_or(&self, key: &str, default: [f32; 3]) -> Result<[f32; 3], Error> {
+        let Some(value) = self.get(key) else {
+            return Ok(default);
+        };
+        let number = |value: &Value| {
+            let number = value.as_f64()? as f32;
+            number.is_finite().then_some(number)
+        };
+        let numbers = value.as_array().map(|list| list.iter().map(number));
+        let numbers: Option<Vec<f32>> = numbers.and_then(Iterator::collect);
+        let channels = numbers.and_then(|numbers| numbers.try_into().ok());
+        channels.ok_or_else(|| self.wrong(key, format!("is {value}, not three numbers")))
+    }
+
+    /// A table within, empty if not there.
+    pub fn table_or_empty(&self, key: &str) -> Result<Self, Error> {
+        let empty = || Self {
+            path: self.path.clone(),
+            table: Map::new(),
+        };
+        Ok(self.table(key)?.unwrap_or_else(empty))
     }
 
     /// A table within, if there.

@@ -16,6 +16,7 @@ mod place;
 mod pytorch;
 mod safetensors;
 mod save;
+mod settings;
 mod source;
 mod tokenizer;
 mod zip;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 pub use self::config::config;
 pub use self::load::load_tokenizer;
 pub use self::save::save;
+pub(crate) use self::settings::settings;
 pub use self::tokenizer::{TokenizerFiles, tokenizer};
 
 use self::entry::Entry;
