@@ -9,6 +9,7 @@ mod data;
 mod devices;
 mod embed;
 mod eval;
+mod export;
 mod generate;
 mod options;
 mod output;
@@ -78,6 +79,7 @@ enum Command {
     Config(config::Args),
     Train(train::Args),
     Eval(eval::Args),
+    Export(export::Args),
     Compare(compare::Args),
     Repro(repro::Args),
     Ask(ask::Args),
@@ -101,6 +103,7 @@ fn run(Cli { command, json }: Cli) -> Result<ExitCode, Error> {
         Command::Config(args) => config::run(&args, json),
         Command::Train(args) => train::run(&args, json),
         Command::Eval(args) => eval::run(&args, json),
+        Command::Export(args) => export::run(&args),
         Command::Compare(args) => compare::run(&args, json),
         Command::Repro(args) => repro::run(&args, json),
         Command::Ask(args) => ask::run(&args, json),

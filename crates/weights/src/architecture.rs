@@ -76,6 +76,32 @@ impl CausalCheckpoint {
         })
     }
 
+    /// What a model of our own is published as: a GPT-2, a Qwen2 or a Llama, whichever has its parts. `ends` are the
+    /// tokens that end a text.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Layout`] for a combination of parts that none of them has.
+    pub fn of(config: CausalLmConfig, ends: &[u32]) -> Result<Self, Error> {
+        let (mut json, rules): (_, fn(&CausalLmConfig) -> Rules) = match llama::json(&config) {
+            Some(json) => (json, llama::rules),
+            None => match gpt2::json(&config) {
+                Some(json) => (json, gpt2::rules),
+                None => return Err(Error::Layout),
+            },
+        };
+        if let Some(table) = json.as_object_mut() {
+            table.insert("eos_token_id".into(), ends.into());
+            table.insert("tie_word_embeddings".into(), config.tied.into());
+            table.insert("torch_dtype".into(), "float32".into());
+        }
+        Ok(Self {
+            rules: rules(&config),
+            config,
+            json,
+        })
+    }
+
     /// The model with its weights.
     ///
     /// # Errors
@@ -112,6 +138,17 @@ fn unsupported(path: &Path, found: &str, supported: &[&'static str]) -> Error {
         found: found.to_owned(),
         nearest: nearest.unwrap_or_default(),
         supported: supported.join(", "),
+    }
+}
+
+/// What transformers calls a non-linearity.
+fn activation_name(activation: Activation) -> &'static str {
+    match activation {
+        Activation::Gelu => "gelu",
+        Activation::GeluTanh => "gelu_new",
+        Activation::QuickGelu => "quick_gelu",
+        Activation::Relu => "relu",
+        Activation::Silu => "silu",
     }
 }
 

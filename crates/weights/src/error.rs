@@ -95,6 +95,11 @@ pub enum Error {
         /// Names in the checkpoint.
         unused: String,
     },
+    /// A model of parts that no published architecture combines.
+    #[error(
+        "no published architecture has this model's norm, positions, gate and biases together; GPT-2, Llama and Qwen2 do"
+    )]
+    Layout,
     /// Tensors of a model that no published layout has a name for.
     #[error(
         "no published layout has a place for {tensors}; merge adapters before a model is exported"

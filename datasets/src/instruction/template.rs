@@ -71,7 +71,8 @@ impl BuiltIn {
         }
     }
 
-    fn source(self) -> &'static str {
+    /// Its Jinja.
+    pub fn source(self) -> &'static str {
         match self {
             BuiltIn::Chatml => include_str!("templates/chatml.jinja"),
             BuiltIn::Llama2 => include_str!("templates/llama-2.jinja"),

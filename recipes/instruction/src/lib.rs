@@ -6,6 +6,6 @@ mod speaking;
 mod text;
 mod visual;
 
-pub use speaking::{evaluate, open, published};
+pub use speaking::{evaluate, export, open, published};
 pub use text::{Text, TextConfig};
 pub use visual::{Visual, VisualConfig};

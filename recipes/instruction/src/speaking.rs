@@ -4,9 +4,10 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use crucible_datasets::instruction::open_instructions;
+use crucible_shared::LanguageConfig;
 use crucible_shared::instruction::{Answers, ChatConfig, ScoreConfig, Speaker, TextModel, Voice};
 use crucible_training::{Error, Outcome, Recipe, Run, config};
-use crucible_weights::CausalCheckpoint;
+use crucible_weights::{CausalCheckpoint, save_folder};
 use toml::Table;
 
 use crate::{Text, TextConfig, Visual, VisualConfig};
@@ -20,11 +21,7 @@ pub fn open(recipe: &str, table: &Table, run: &Run) -> Result<Box<dyn Answers>, 
     match recipe {
         Text::NAME => Ok(Box::new(config::read::<TextConfig>(table)?.reopen(run)?)),
         Visual::NAME => Ok(Box::new(config::read::<VisualConfig>(table)?.reopen(run)?)),
-        other => Err(Error::Usage(format!(
-            "a model of the recipe `{other}` does not converse; those of `{}` and `{}` do",
-            Text::NAME,
-            Visual::NAME
-        ))),
+        other => Err(silent(other)),
     }
 }
 
@@ -52,6 +49,39 @@ pub fn evaluate(
     let split = split.parse().map_err(Error::data)?;
     let data = open_instructions(data).map_err(Error::data)?;
     speaker(path, device)?.score(&data, split, score)
+}
+
+/// Writes the language model of a finished run, adapters merged, as a folder that transformers loads.
+///
+/// # Errors
+///
+/// [`Error::Usage`] for a recipe without a language model, and those of reading and writing.
+pub fn export(recipe: &str, table: &Table, run: &Run, folder: &Path) -> Result<(), Error> {
+    let (language, voice) = match recipe {
+        Text::NAME => {
+            let speaker = config::read::<TextConfig>(table)?.reopen(run)?;
+            (speaker.model.encoder.language, speaker.voice)
+        }
+        Visual::NAME => {
+            let speaker = config::read::<VisualConfig>(table)?.reopen(run)?;
+            (speaker.model.encoder.language, speaker.voice)
+        }
+        other => return Err(silent(other)),
+    };
+    let sizes = LanguageConfig::kept(run)?;
+    let checkpoint = CausalCheckpoint::of(sizes, &voice.stops).map_err(Error::data)?;
+    let (rules, json) = (&checkpoint.rules, &checkpoint.json);
+    voice.beside(|texts| {
+        save_folder(folder, &language.merged(), rules, json, texts).map_err(Error::data)
+    })
+}
+
+fn silent(recipe: &str) -> Error {
+    Error::Usage(format!(
+        "a model of the recipe `{recipe}` does not converse; those of `{}` and `{}` do",
+        Text::NAME,
+        Visual::NAME
+    ))
 }
 
 fn speaker(path: &Path, device: &Device) -> Result<Speaker<TextModel>, Error> {

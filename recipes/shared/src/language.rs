@@ -157,9 +157,18 @@ impl LanguageConfig {
     ///
     /// Those of reading.
     pub fn reopen(&self, run: &Run) -> Result<(CausalLmConfig, CausalLm), Error> {
-        let sizes: CausalLmConfig = run.dir.read_json(FILE)?;
+        let sizes = Self::kept(run)?;
         let model = self.tuned(sizes.init(&run.device));
         Ok((sizes, model))
+    }
+
+    /// The sizes of the model of a run.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading.
+    pub fn kept(run: &Run) -> Result<CausalLmConfig, Error> {
+        run.dir.read_json(FILE)
     }
 
     fn tuned(&self, mut model: CausalLm) -> CausalLm {

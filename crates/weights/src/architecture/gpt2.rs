@@ -1,9 +1,10 @@
 //! GPT-2.
 
-use crucible_transformer::CausalLmConfig;
+use crucible_transformer::{CausalLmConfig, CausalPositions, NormKind, QkvBias};
+use serde_json::{Value, json};
 
-use super::activation;
 use super::fields::Fields;
+use super::{activation, activation_name};
 use crate::Error;
 use crate::rules::{Form, Rules};
 
@@ -26,6 +27,32 @@ pub(super) fn config(fields: &Fields) -> Result<CausalLmConfig, Error> {
         d_ff: fields.size_or("n_inner", 4 * d_model)?,
         layers: fields.layers("n_layer")?,
         ..config
+    })
+}
+
+/// Its `config.json`, if it is a GPT-2.
+pub(super) fn json(config: &CausalLmConfig) -> Option<Value> {
+    let learned = matches!(config.positions, CausalPositions::Learned);
+    let heads = config.key_value_heads() == config.heads
+        && config.d_model == config.heads * config.head_width();
+    let fits = learned
+        && heads
+        && !config.gated
+        && config.norm == NormKind::Layer
+        && config.bias == QkvBias::All;
+    fits.then(|| {
+        json!({
+            "model_type": "gpt2",
+            "architectures": ["GPT2LMHeadModel"],
+            "vocab_size": config.vocabulary,
+            "n_positions": config.max_length,
+            "n_embd": config.d_model,
+            "n_head": config.heads,
+            "n_inner": config.d_ff,
+            "n_layer": config.layers,
+            "activation_function": activation_name(config.activation),
+            "layer_norm_epsilon": config.norm_epsilon,
+        })
     })
 }
 

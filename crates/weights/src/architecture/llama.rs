@@ -1,9 +1,13 @@
 //! The Llama family: Llama, SmolLM2, Mistral without its window, Qwen2.
 
-use crucible_transformer::{CausalLmConfig, CausalPositions, QkvBias, RopeScaling, RotaryConfig};
+use crucible_transformer::{
+    CausalLmConfig, CausalPositions, NormKind, QkvBias, RopeScaling, RotaryConfig,
+};
 
-use super::activation;
+use serde_json::{Value, json};
+
 use super::fields::Fields;
+use super::{activation, activation_name};
 use crate::Error;
 use crate::rules::Rules;
 
@@ -81,6 +85,54 @@ fn rotary(fields: &Fields) -> Result<RotaryConfig, Error> {
         }
     };
     Ok(RotaryConfig { theta, scaling })
+}
+
+/// Its `config.json`, if it is of the family.
+pub(super) fn json(config: &CausalLmConfig) -> Option<Value> {
+    let CausalPositions::Rotary(rotary) = &config.positions else {
+        return None;
+    };
+    if !config.gated || config.norm != NormKind::Rms {
+        return None;
+    }
+    let (model_type, architecture) = match config.bias {
+        QkvBias::Inputs => ("qwen2", "Qwen2ForCausalLM"),
+        QkvBias::None | QkvBias::All => ("llama", "LlamaForCausalLM"),
+    };
+    let scaling = match rotary.scaling {
+        RopeScaling::None => Value::Null,
+        RopeScaling::Linear { factor } => json!({"rope_type": "linear", "factor": factor}),
+        RopeScaling::Llama3 {
+            factor,
+            low_frequency,
+            high_frequency,
+            original_length,
+        } => json!({
+            "rope_type": "llama3",
+            "factor": factor,
+            "low_freq_factor": low_frequency,
+            "high_freq_factor": high_frequency,
+            "original_max_position_embeddings": original_length,
+        }),
+    };
+    Some(json!({
+        "model_type": model_type,
+        "architectures": [architecture],
+        "vocab_size": config.vocabulary,
+        "max_position_embeddings": config.max_length,
+        "hidden_size": config.d_model,
+        "num_attention_heads": config.heads,
+        "num_key_value_heads": config.key_value_heads(),
+        "head_dim": config.head_width(),
+        "intermediate_size": config.d_ff,
+        "num_hidden_layers": config.layers,
+        "hidden_act": activation_name(config.activation),
+        "rms_norm_eps": config.norm_epsilon,
+        "attention_bias": config.bias == QkvBias::All,
+        "mlp_bias": false,
+        "rope_theta": rotary.theta,
+        "rope_scaling": scaling,
+    }))
 }
 
 pub(super) fn rules(config: &CausalLmConfig) -> Rules {

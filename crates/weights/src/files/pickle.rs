@@ -75,8 +75,6 @@ enum Global {
     RebuildTensor,
     RebuildParameter,
     Storage(Encoding),
-    /// A storage whose values have no encoding here: only tensors made of it are refused.
-    OtherStorage,
 }
 
 impl Global {
@@ -93,9 +91,6 @@ impl Global {
             ("torch", "IntStorage") => Global::Storage(Encoding::I32),
             ("torch", "ByteStorage") => Global::Storage(Encoding::U8),
             ("torch", "BoolStorage") => Global::Storage(Encoding::Bool),
-            ("torch", "ShortStorage" | "CharStorage" | "ComplexFloatStorage") => {
-                Global::OtherStorage
-            }
             _ => return None,
         })
     }

@@ -42,7 +42,7 @@ impl Format {
 
 /// The file of weights that is meant by a folder or by itself.
 pub(super) fn weights(path: &Path) -> Result<PathBuf, Error> {
-    if !path.is_dir() {
+    if !is_folder(path)? {
         return Ok(path.to_owned());
     }
     let mut known = WEIGHTS.iter().map(|name| path.join(name));
@@ -67,7 +67,7 @@ pub(super) enum Texts {
 impl Texts {
     /// Those of a folder or of a file of weights. In a folder, a file of one of the `names` comes before a GGUF.
     pub fn find(path: &Path, names: &[&str]) -> Result<Self, Error> {
-        if path.is_dir() {
+        if is_folder(path)? {
             let own = names.iter().any(|name| path.join(name).exists());
             let gguf = if own { None } else { gguf(path)? };
             return Ok(gguf.map_or_else(|| Texts::Folder(path.to_owned()), Texts::Gguf));
@@ -77,6 +77,13 @@ impl Texts {
             _ => Texts::Folder(path.parent().unwrap_or(Path::new("")).to_owned()),
         })
     }
+}
+
+/// Whether a path is a folder; that there is nothing is an error.
+fn is_folder(path: &Path) -> Result<bool, Error> {
+    let metadata = path.metadata();
+    let metadata = metadata.map_err(|error| Error::io(path, error))?;
+    Ok(metadata.is_dir())
 }
 
 /// The only GGUF of a folder.

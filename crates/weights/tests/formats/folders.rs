@@ -104,7 +104,9 @@ fn open_clip_has_names_of_its_own() {
 fn what_is_no_checkpoint_says_what_would_be() {
     let folder = tempfile::tempdir().unwrap();
     assert!(refusal(folder.path()).contains("has none of model.safetensors, "));
-    assert!(refusal(&folder.path().join("x.safetensors")).contains("check that it exists"));
+    for name in ["x.safetensors", "folder"] {
+        assert!(refusal(&folder.path().join(name)).contains("check that it exists"));
+    }
     fs::write(folder.path().join("x.onnx"), "x").unwrap();
     assert!(refusal(&folder.path().join("x.onnx")).contains("of no known format"));
     fs::create_dir(folder.path().join("model.safetensors")).unwrap();

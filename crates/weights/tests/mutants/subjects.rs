@@ -68,36 +68,32 @@ pub fn subjects() -> Vec<Subject> {
     let types = [("model.safetensors", "types.safetensors")];
     let mut subjects = vec![
         subject("safetensors", "model.safetensors", &types),
-        subject("sharded: index", "model.safetensors.index.json", &shards),
-        subject(
-            "sharded: shard",
-            "model-00001-of-00002.safetensors",
-            &shards,
-        ),
+        subject("index", "model.safetensors.index.json", &shards),
+        subject("shard", "model-00001-of-00002.safetensors", &shards),
         subject(
             "bin",
             "pytorch_model.bin",
             &[("pytorch_model.bin", "pytorch_model.bin")],
         ),
         subject(
-            "bin, wrapped",
+            "wrapped bin",
             "pytorch_model.bin",
             &[("pytorch_model.bin", "wrapped.pt")],
         ),
-        subject("gguf, llama", "llama.gguf", &[("llama.gguf", "llama.gguf")]),
-        subject("gguf, qwen2", "qwen2.gguf", &[("qwen2.gguf", "qwen2.gguf")]),
+        subject("llama gguf", "llama.gguf", &[("llama.gguf", "llama.gguf")]),
+        subject("qwen2 gguf", "qwen2.gguf", &[("qwen2.gguf", "qwen2.gguf")]),
         subject("config", "config.json", &types),
-        subject("tokenizer_config", "tokenizer_config.json", &types),
-        subject("tokenizer: BPE", "tokenizer.json", &types),
-        subject("tokenizer: Unigram", "tokenizer.json", &types),
-        subject("tokenizer: WordPiece", "tokenizer.json", &types),
+        subject("tokenizer config", "tokenizer_config.json", &types),
+        subject("BPE", "tokenizer.json", &types),
+        subject("Unigram", "tokenizer.json", &types),
+        subject("WordPiece", "tokenizer.json", &types),
     ];
     for subject in &mut subjects {
         match subject.name {
-            "tokenizer: Unigram" => subject.insert("tokenizer.json", "texts/unigram.json"),
-            "tokenizer: WordPiece" => subject.insert("tokenizer.json", "texts/word-piece.json"),
+            "Unigram" => subject.insert("tokenizer.json", "texts/unigram.json"),
+            "WordPiece" => subject.insert("tokenizer.json", "texts/word-piece.json"),
             // Their own texts come before those of a GGUF.
-            name if name.starts_with("gguf") => {
+            name if name.ends_with("gguf") => {
                 subject.files.retain(|name, _| name.ends_with(".gguf"))
             }
             _ => {}
@@ -113,7 +109,7 @@ pub fn subjects() -> Vec<Subject> {
         } else if subject.damaged.ends_with(".gguf") {
             // Behind the last tensor's name, rank, sizes, type, offset; a scale is one of 32 values.
             let (last, rank) = match subject.name {
-                "gguf, llama" => (b"output_norm.weight".as_slice(), 1),
+                "llama gguf" => (b"output_norm.weight".as_slice(), 1),
                 _ => (b"\x0d\0\0\0\0\0\0\0output.weight".as_slice(), 2),
             };
             let end = find(bytes, last) + last.len() + 4 + rank * 8 + 4 + 8;

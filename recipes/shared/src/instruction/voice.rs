@@ -13,6 +13,7 @@ use crucible_transformer::GenerationConfig;
 use crucible_weights::files;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokenizers::{AddedToken, Tokenizer};
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -192,6 +193,38 @@ impl Voice {
             kept,
             json,
         })
+    }
+
+    /// Does something with a folder that holds what transformers needs of it: `tokenizer.json` and
+    /// `tokenizer_config.json`.
+    ///
+    /// # Errors
+    ///
+    /// What `with` fails with, and those of writing.
+    pub fn beside(&self, with: impl FnOnce(&Path) -> Result<(), Error>) -> Result<(), Error> {
+        let failed = |source| Error::Io {
+            action: "write",
+            path: std::env::temp_dir(),
+            source,
+        };
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let special = &self.kept.special;
+        let template = match &self.kept.source {
+            Some(source) => source.as_str(),
+            None => self.kept.built_in.source(),
+        };
+        let config = json!({
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "chat_template": template,
+            "bos_token": special.bos,
+            "eos_token": special.eos,
+            "pad_token": special.pad,
+            "model_max_length": self.kept.max_length,
+        });
+        std::fs::write(folder.path().join(TOKENIZER), &self.json).map_err(failed)?;
+        let config = format!("{config:#}\n");
+        std::fs::write(folder.path().join("tokenizer_config.json"), config).map_err(failed)?;
+        with(folder.path())
     }
 
     /// How many token ids there are, that of pictures aside.

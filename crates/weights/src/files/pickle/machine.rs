@@ -226,15 +226,12 @@ impl<'a, 'p> Machine<'a, 'p> {
         else {
             return Err(self.damaged("has a reference of another kind than a storage's"));
         };
-        let encoding = match class {
-            Global::Storage(encoding) => *encoding,
-            // Values of these types are no weights.
-            Global::OtherStorage => return self.push(Value::Other),
-            _ => return Err(self.damaged("has a storage of no type")),
+        let Global::Storage(encoding) = class else {
+            return Err(self.damaged("has a storage of no type"));
         };
         let view = View {
             storage: name,
-            encoding,
+            encoding: *encoding,
             length: self.size(*length)?,
             offset: 0,
             shape: Vec::new(),

@@ -1,0 +1,32 @@
+//! `crucible export`
+
+use crate::eval;
+use crucible_instruction::export;
+use crucible_training::{Error, tell};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Write the language model of a run as a Hugging Face folder, adapters merged
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example:
+  crucible export runs/instruction-text-quick-seed0 my-model
+  python -c 'from transformers import AutoModelForCausalLM; AutoModelForCausalLM.from_pretrained(\"my-model\")'
+
+The folder holds config.json, model.safetensors, tokenizer.json and the chat template: other tools read it, and so do
+`crucible chat` and `--set language.weights=my-model`. Image tower and connector stay with the run.")]
+pub struct Args {
+    /// Run of `instruction-text` or `instruction-visual`
+    run: PathBuf,
+
+    /// The folder to write, which must not be there
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+}
+
+pub fn run(args: &Args) -> Result<ExitCode, Error> {
+    let (recipe, record, run) = eval::reopen(&args.run, None)?;
+    export(recipe.name(), &record.config, &run, &args.folder)?;
+    tell!("wrote {}", args.folder.display());
+    Ok(ExitCode::SUCCESS)
+}
