@@ -49,14 +49,16 @@ fn published(folder: &Path) -> String {
 
 /// Conversations about coloured pictures, of LLaVA's form, in all three splits.
 fn conversations(folder: &Path) {
-    for split in ["train", "valid", "test"] {
+    for (number, split) in ["train", "valid", "test"].into_iter().enumerate() {
         let mut lines = String::new();
         for index in 0..12 {
             let (name, colour) = COLOURS[index % 3];
             let image = format!("{split}-{index}.png");
+            // No two pictures are the same.
+            let shade = (12 * number + index) as u8;
             picture(
                 &folder.join(&image),
-                colour.map(|channel| channel + index as u8),
+                colour.map(|channel| channel + shade),
             );
             lines += &json!({"id": format!("{split}-{index}"), "image": image, "conversations": [
                 {"from": "human", "value": "<image>\nwhat color is it?"}, {"from": "gpt", "value": name},

@@ -1,8 +1,8 @@
 """SmolLM2 from its GGUF in transformers, float32: started by a benchmark, one JSON request a line on stdin.
 
-    {"load": "model.gguf", "threads": 2}          -> {}
-    {"prefill": [[1, 7, 4], ...]}                 -> {"seconds": ..., "tokens_per_second": ...}
-    {"decode": 64, "prompts": [[1, 7, 4], ...]}   -> {"seconds": ..., "tokens_per_second": ..., "ids": [[9, 3, ...], ...]}
+    {"load": "model.gguf", "threads": 2}         -> {}
+    {"prefill": [[1, 7, 4], ...]}                -> {"seconds": ..., "tokens_per_second": ...}
+    {"decode": 64, "prompts": [[1, 7, 4], ...]}  -> {"seconds": ..., "tokens_per_second": ..., "ids": [[9, 3, ...], ..]}
 
 Rows are a batch and equally long: 512 ids for prefill, 16 for decoding, one row or four. Prefill is one forward pass
 that fills the cache and gives the next token's logits alone, as in `generate`. Decoding counts the passes after it, of
@@ -20,7 +20,8 @@ try:
     import torch
     import transformers
 except ImportError as error:
-    message = f"{sys.executable}: {error}; pip install torch==2.9.0 transformers==4.57.6 gguf==0.19.0, or set CRUCIBLE_PYTHON"
+    needed = "torch==2.9.0 transformers==4.57.6 gguf==0.19.0"
+    message = f"{sys.executable}: {error}; pip install {needed}, or set CRUCIBLE_PYTHON"
     print(json.dumps({"error": message}), flush=True)
     sys.exit(1)
 

@@ -119,7 +119,8 @@ impl Peer {
         Ok(bytes)
     }
 
-    fn ask<T: DeserializeOwned>(&mut self, request: &Value) -> Result<T, Failure> {
+    /// Any request that the script knows.
+    pub fn ask<T: DeserializeOwned>(&mut self, request: &Value) -> Result<T, Failure> {
         let requests = self.requests.as_mut().ok_or("the peer has no input")?;
         writeln!(requests, "{request}")?;
         requests.flush()?;

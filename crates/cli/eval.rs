@@ -67,10 +67,9 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
             Split::ALL.map(Split::name),
         ));
     }
-    let is_run = args.run.join(run_dir::RUN).exists();
-    let (name, data, outcome) = match is_run || !args.run.exists() {
-        true => args.trained()?,
-        false => args.published()?,
+    let (name, data, outcome) = match args.is_published() {
+        true => args.published()?,
+        false => args.trained()?,
     };
     let measured = outcome.metrics.values().all(|value| value.is_finite());
     if !measured || outcome.metrics.is_empty() {
@@ -97,6 +96,12 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
 }
 
 impl Args {
+    /// Whether published weights are evaluated.
+    fn is_published(&self) -> bool {
+        let is_run = self.run.join(run_dir::RUN).exists();
+        !is_run && (self.run.is_file() || self.run.join("config.json").exists())
+    }
+
     /// What a run is called, on which data it was measured, and what it came to.
     fn trained(&self) -> Result<(String, String, Outcome), Error> {
         let (recipe, mut record, run) = reopen(&self.run, self.backend.as_deref())?;

@@ -24,7 +24,7 @@ WORDS = [
     "red,blue;green:yellow",
     "it costs 3.50 or 1,000 dollars at 10:30.",
     "\"hello\" 'world' `x` “curly” ‘single’ «two»",
-    "Don’t, can't, won't; I'm he'd we've they'll you're the dogs' and James's",
+    "Don’t, can't, won't; I'm he'd we've they'll you're the dogs' and James's.",
     "what? no... yes--no - so … two–three em—dash",
     "the man 's dog is n't 12:30:45",
     "a T-shirt at 5 o'clock, a/b black & white",

@@ -6,8 +6,8 @@
 
 Writes tests/fixtures/published/:
 
-    minilm.json, .safetensors   sentences; `embeddings` [50, 384]: mean over the tokens of all-MiniLM-L6-v2, of length 1;
-                                `ids.I`, with the tokens that begin and end each, at most 256
+    minilm.json, .safetensors   sentences; `embeddings` [50, 384] of all-MiniLM-L6-v2, means over tokens, of length 1;
+                                `ids.I`, at most 256, with the tokens that begin and end each
     smollm2.json                chats; of each the ids of its prompt, the ids that follow it greedily, 64 or up to the
                                 end of the answer, and how far the first choice's logit was ahead of the second's
 """
@@ -66,7 +66,7 @@ SENTENCES = [
     "someone.else+tag@mail.example.com wrote to me yesterday",
     "C:\\Users\\name\\Documents\\file_v2.final.txt",
     "supercalifragilisticexpialidocious pneumonoultramicroscopicsilicovolcanoconiosis",
-    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "a" * 114,  # longer than a word that the tokenizer takes apart
     "The [MASK] is not [CLS] nor [SEP] in this text.",
     "\"Quoted,\" she said, 'and quoted again' — “curly” and «angled» too.",
     "To be, or not to be, that is the question: Whether 'tis nobler in the mind to suffer the slings and arrows of "
@@ -93,8 +93,8 @@ CHATS = [
     [("user", "Write a Python function that returns the factorial of n.")],
     [("user", "Translate to French: \"Good morning, my friend.\"")],
     [("system", "You are a pirate."), ("user", "What did you have for breakfast? 🏴‍☠️")],
-    [("user", "Summarize: A fox saw grapes that hung too high. It jumped and jumped, and could not reach them. At last it "
-              "walked away and said that they were sour anyway.")],
+    [("user", "Summarize: A fox saw grapes that hung too high. It jumped and jumped, and could not reach them. "
+              "At last it walked away and said that they were sour anyway.")],
 ]
 
 

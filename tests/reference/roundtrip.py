@@ -85,7 +85,7 @@ def final_norm(tower):
 
 
 def states(prefix, hidden, norm):
-    """Some towers of a library end in the state after the last block, some in what the norm makes of it: here is both."""
+    """Some towers end in the state after the last block, some in what the final norm makes of it: here is both."""
     hidden, named = list(hidden), {}
     if norm and norm[0][0].ndim == 3:
         hidden[-1], named[f"{prefix}last"] = norm[0]
@@ -228,7 +228,7 @@ def main(folder, name):
     if not problems:
         parameters = model.state_dict()
         for key, tensor in original.state_dict().items():
-            if not torch.equal(tensor, parameters[key]):
+            if key not in parameters or not torch.equal(tensor, parameters[key]):
                 problems.append(f"{key} has other values")
         golden = load_file(FIXTURES / name / "golden.safetensors")
         found = outputs(model, golden, pools=(FIXTURES / name / "modules.json").exists())

@@ -39,10 +39,12 @@ VISION = dict(ENCODER, image_size=24, patch_size=8)
 DINO = dict(hidden_size=48, num_attention_heads=3, num_hidden_layers=2, mlp_ratio=2, image_size=24, patch_size=8)
 CLIP_TEXT = dict(BERT, max_position_embeddings=12, projection_dim=40)
 CLIP_VISION = dict(VISION, hidden_size=36, intermediate_size=40, num_hidden_layers=3, projection_dim=40)
-GPT = dict(vocab_size=VOCABULARY, n_embd=48, n_head=3, n_layer=2, n_inner=52, n_positions=24, bos_token_id=1, eos_token_id=1)
+GPT = dict(vocab_size=VOCABULARY, n_embd=48, n_head=3, n_layer=2, n_inner=52, n_positions=24, bos_token_id=1,
+           eos_token_id=1)
 LLAMA = dict(ENCODER, vocab_size=VOCABULARY, num_key_value_heads=1, max_position_embeddings=64, rms_norm_eps=1e-5)
 T5 = dict(vocab_size=VOCABULARY, d_model=48, d_kv=12, d_ff=40, num_heads=3, num_layers=3, num_decoder_layers=2,
           relative_attention_num_buckets=8, relative_attention_max_distance=20, decoder_start_token_id=0)
+# Of eight frequencies one is kept, two are between and five are divided.
 SCALING = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
                original_max_position_embeddings=64)
 OPEN_CLIP = dict(
@@ -74,7 +76,9 @@ def cropped(processor):
 CASES = {
     "bert": lambda: hf.BertModel(hf.BertConfig(**BERT)),
     "bert-mlm": lambda: hf.BertForMaskedLM(hf.BertConfig(**BERT, layer_norm_eps=1e-3)),
-    "roberta": lambda: hf.RobertaModel(hf.RobertaConfig(**BERT, layer_norm_eps=1e-5, type_vocab_size=1, pad_token_id=1)),
+    "roberta": lambda: hf.RobertaModel(
+        hf.RobertaConfig(**BERT, layer_norm_eps=1e-5, type_vocab_size=1, pad_token_id=1)
+    ),
     "minilm": lambda: hf.BertModel(hf.BertConfig(**BERT)),
     "vit": lambda: hf.ViTModel(hf.ViTConfig(**VISION, layer_norm_eps=1e-3)),
     "vit-classifier": lambda: hf.ViTForImageClassification(
@@ -186,11 +190,10 @@ def inputs(name, model):
 
 
 def padded_left(x):
-    turned = [
-        {key: row.roll(LENGTH - seen) for key, row in [("ids", x["ids"][i]), ("attention_mask", x["attention_mask"][i])]}
-        for i, seen in enumerate(SEEN)
-    ]
-    x = {key: torch.stack([row[key] for row in turned]) for key in turned[0]}
+    x = {
+        key: torch.stack([row.roll(LENGTH - seen) for row, seen in zip(x[key], SEEN)])
+        for key in ["ids", "attention_mask"]
+    }
     return x | {"position_ids": (x["attention_mask"].cumsum(1) - 1).clamp(min=0)}
 
 
@@ -206,7 +209,7 @@ def ending(model, prompt):
 
 
 def telling(model, golden):
-    """Whether texts vary, and stay the same when every parameter moves by a ten-thousandth: none hangs on a near tie."""
+    """Whether texts vary, and stay as they are when every parameter moves by a ten-thousandth: no near tie decides."""
     moved = copy.deepcopy(model)
     for parameter in moved.parameters():
         parameter.data *= 1 + 1e-4 * torch.randn_like(parameter)
@@ -247,10 +250,10 @@ def save(name, model, folder):
         model.config.save_pretrained(other)
         torch.save(model.state_dict(), other / "pytorch_model.bin")
     if name == "minilm":
-        modules = ["Transformer", "Pooling", "Normalize"]
         described = [
-            {"idx": i, "name": str(i), "path": f"{i}_{kind}" if i else "", "type": f"sentence_transformers.models.{kind}"}
-            for i, kind in enumerate(modules)
+            {"idx": i, "name": str(i), "path": f"{i}_{kind}" if i else "",
+             "type": f"sentence_transformers.models.{kind}"}
+            for i, kind in enumerate(["Transformer", "Pooling", "Normalize"])
         ]
         pooling = {"word_embedding_dimension": 48} | {
             f"pooling_mode_{mode}": mode == "mean_tokens"

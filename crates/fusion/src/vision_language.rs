@@ -59,7 +59,7 @@ impl VisionLanguageConfig {
 }
 
 impl VisionLanguage {
-    /// Pictures as tokens of the language model. A `[CLS]` token of the tower is left out, as in LLaVA.
+    /// Pictures as tokens of the language model. What is no patch, such as a `[CLS]` token, is left out, as in LLaVA.
     ///
     /// # Shapes
     /// - `images`: `[images, channels, height, width]`
@@ -67,7 +67,8 @@ impl VisionLanguage {
     pub fn see(&self, images: Tensor<4>) -> Tensor<3> {
         let tokens = self.vision.forward(images).tokens;
         let [_, length, _] = tokens.dims();
-        let first = usize::from(self.vision.class_token.is_some());
+        let before = [&self.vision.class_token, &self.vision.distillation_token];
+        let first = before.into_iter().flatten().count();
         self.connector
             .forward(tokens.narrow(1, first, length - first))
     }

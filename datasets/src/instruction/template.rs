@@ -184,14 +184,21 @@ pub(super) fn role_name(role: Role) -> &'static str {
 }
 
 fn failed(template: &str, error: &minijinja::Error) -> ChatError {
-    let line = error.line().filter(|_| error.name() == Some(NAME));
-    let line = line.map_or(String::new(), |line| format!(" (line {line})"));
+    let mut reason = match error.detail() {
+        Some(detail) => format!("{}: {detail}", error.kind()),
+        None => error.kind().to_string(),
+    };
+    // Of what led to it, what came first tells most.
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    if let Some(first) = causes.last() {
+        reason = format!("{reason}: {first}");
+    }
+    if let Some(line) = error.line().filter(|_| error.name() == Some(NAME)) {
+        reason = format!("{reason} (line {line})");
+    }
     ChatError::Template {
         template: template.into(),
-        reason: match error.detail() {
-            Some(detail) => format!("{}: {detail}{line}", error.kind()),
-            None => format!("{}{line}", error.kind()),
-        },
+        reason,
     }
 }
 

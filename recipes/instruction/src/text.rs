@@ -8,7 +8,9 @@
 
 use std::sync::Arc;
 
-use crucible_datasets::instruction::{InstructionData, open_instructions, training_texts};
+use crucible_datasets::instruction::{
+    InstructionData, families, open_instructions, training_texts,
+};
 use crucible_datasets::{AugmentConfig, LoaderConfig, Split, TokenizerConfig};
 use crucible_shared::instruction::{
     ChatConfig, InstructionCollate, ScoreConfig, Speaker, TextModel, Voice, audited,
@@ -95,14 +97,9 @@ impl Recipe for Text {
         let (renderer, augment) = (voice.renderer.clone(), AugmentConfig::default());
         let collate = InstructionCollate::new(renderer, None, augment, config.chat.packing);
         let collate = Arc::new(collate.map_err(Error::data)?);
-        let fitted = learn(
-            run,
-            &config.training,
-            &config.loader,
-            &collate,
-            &data,
-            model,
-        )?;
+        let families = families(&data).map_err(Error::data)?;
+        let (training, loader) = (&config.training, &config.loader);
+        let fitted = learn(run, training, loader, &collate, &families, model)?;
         let speaker = Speaker::of_text(fitted.model, voice, &run.device);
         let outcome = speaker.score(&data, final_split(run), &config.score)?;
         Ok(outcome.after(fitted.cost))

@@ -3,6 +3,7 @@
 mod audited;
 mod batch;
 mod model;
+mod rows;
 mod score;
 mod seeing;
 mod sight;
@@ -17,3 +18,6 @@ pub use seeing::Seeing;
 pub use sight::SightConfig;
 pub use speaker::{Answers, Asked, OnText, Speaker};
 pub use voice::{ChatConfig, Voice};
+
+#[cfg(test)]
+mod tests;

@@ -8,12 +8,11 @@ const SIGMA: f64 = 6.0;
 
 /// Ten times the mean similarity to a reference, over the lengths of n-grams and the items.
 pub(super) fn cider(ngrams: &[Vec<Item>; LONGEST]) -> f64 {
-    // `pycocoevalcap` takes the number of bigrams for the length: one word is as long as none.
-    let [_, lengths, ..] = ngrams;
+    let [words, ..] = ngrams;
     10.0 * mean(ngrams.iter().map(|items| {
         let rarity = Rarity::of(items);
-        let pairs = items.iter().zip(lengths);
-        mean(pairs.map(|(item, lengths)| rarity.similarity(item, lengths)))
+        let pairs = items.iter().zip(words);
+        mean(pairs.map(|(item, words)| rarity.similarity(item, words)))
     }))
 }
 
@@ -40,13 +39,13 @@ impl Rarity {
         Self(rarity.collect())
     }
 
-    /// The mean similarity of the candidate to its references, whose lengths are those of `lengths`.
-    fn similarity(&self, item: &Item, lengths: &Item) -> f64 {
+    /// The mean similarity of the candidate to its references; `words` is the same item as words.
+    fn similarity(&self, item: &Item, words: &Item) -> f64 {
         let candidate = self.weights(&item.candidate);
-        let length = lengths.candidate.len();
-        let references = item.references.iter().zip(&lengths.references);
-        mean(references.map(|(reference, other)| {
-            let deviations = length.abs_diff(other.len()) as f64 / SIGMA;
+        let length = words.candidate.len();
+        let references = item.references.iter().zip(&words.references);
+        mean(references.map(|(reference, words)| {
+            let deviations = length.abs_diff(words.len()) as f64 / SIGMA;
             let penalty = (-deviations * deviations / 2.0).exp();
             penalty * cosine(&candidate, &self.weights(reference))
         }))

@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Deserialize;
 
@@ -173,25 +173,19 @@ fn hostile_templates_come_to_an_end() {
     let long = "{% for a in range(10000) %}{{ 'x' * 90000000 }}{% endfor %}";
     let list = "{% for a in ([0] * 1000000000) %}{{ a }}{% endfor %}";
     let huge = "{{ 'x' * 1000000000000 }}";
-    let deep = "(".repeat(100_000);
-    for source in [
-        loops,
-        recursion,
-        itself,
-        long,
-        list,
-        huge,
-        &format!("{{{{ {deep} }}}}"),
+    let deep = format!("{{{{ {} }}}}", "(".repeat(100_000));
+    for (source, reason) in [
+        (loops, "ran out of fuel"),
+        (recursion, "recursion limit"),
+        (itself, "recursion limit"),
+        (long, "the text becomes too long"),
+        (list, "ran out of fuel"),
+        (huge, "too large"),
+        (&deep, "maximum recursion"),
     ] {
-        let start = Instant::now();
         let template = ChatTemplate::new(source, &special());
         let text = template.and_then(|template| template.render(&conversation().turns, false));
-        assert!(text.is_err(), "{:.60}", source);
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "{:.60}: {:?}",
-            source,
-            start.elapsed()
-        );
+        let error = text.unwrap_err().to_string();
+        assert!(error.contains(reason), "{source:.60}: {error:.300}");
     }
 }

@@ -31,10 +31,10 @@ pub fn config(preset: &str) -> TextConfig {
                 ..ScoreConfig::short(8)
             },
             training: TrainingConfig {
-                evaluate_every: 20,
-                checkpoint_every: 20,
+                evaluate_every: 50,
+                checkpoint_every: 50,
                 log_every: 1,
-                ..TrainingConfig::new(40, 3e-3)
+                ..TrainingConfig::new(150, 3e-3)
             },
             ..small(32, 2)
         },

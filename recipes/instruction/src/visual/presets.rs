@@ -28,6 +28,28 @@ pub const PRESETS: [Preset; 3] = [
 
 pub fn config(preset: &str, choices: &toml::Table) -> VisualConfig {
     let kind = config::choice(choices, "connector", "kind").unwrap_or("mlp");
+    let config = sized(preset, kind);
+    match config::choice(choices, "stage", "stage") {
+        Some("align") => aligning(config),
+        _ => config,
+    }
+}
+
+/// For the first stage: pictures and their captions, and nothing around them.
+fn aligning(config: VisualConfig) -> VisualConfig {
+    VisualConfig {
+        data: "easy-vqa-captions".into(),
+        stage: Stage::Align,
+        chat: ChatConfig {
+            template: BuiltIn::Plain,
+            own_template: false,
+            ..config.chat
+        },
+        ..config
+    }
+}
+
+fn sized(preset: &str, kind: &str) -> VisualConfig {
     match preset {
         "smoke" => VisualConfig {
             loader: LoaderConfig::new(4),
@@ -79,7 +101,7 @@ fn small(kind: &str, d_model: usize, layers: usize) -> VisualConfig {
             template: BuiltIn::Chatml,
             own_template: true,
             max_length: 512,
-            packing: false,
+            packing: true,
         },
         loader: LoaderConfig::new(16),
         vision: SightConfig::small(d_model),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use crucible_datasets::instruction::{InstructionData, training_texts};
+use crucible_datasets::instruction::{InstructionData, families, training_texts};
 use crucible_datasets::{
     AugmentConfig, ImageConfig, ImageProcessor, LoaderConfig, TokenizerConfig,
 };
@@ -60,7 +60,8 @@ impl Seeing<'_> {
         let (renderer, packing) = (voice.renderer.clone(), self.chat.packing);
         let collate = InstructionCollate::new(renderer, Some(images), augment.clone(), packing);
         let collate = Arc::new(collate.map_err(Error::data)?);
-        let fitted = learn(run, training, loader, &collate, data, model)?;
+        let families = families(data).map_err(Error::data)?;
+        let fitted = learn(run, training, loader, &collate, &families, model)?;
         Ok((fitted, voice))
     }
 
@@ -70,7 +71,7 @@ impl Seeing<'_> {
     ///
     /// Those of reading it.
     pub fn reopen(&self, run: &Run) -> Result<Speaker<VisualModel>, Error> {
-        let tower = self.vision.tower(self.image.size)?;
+        let tower = SightConfig::kept(run)?;
         let (sizes, language) = self.language.reopen(run)?;
         let block = tower.encoder.block();
         let encoder = VisionLanguage {
@@ -107,7 +108,7 @@ impl Seeing<'_> {
     }
 
     fn voice(&self, data: &InstructionData) -> Result<Voice, Error> {
-        let tower = self.vision.tower(self.image.size)?;
+        let tower = self.vision.sizes(self.image)?;
         let tokens = self.connector.tokens(tower.patch_embedding().patches());
         match self.language.is_published() {
             true => Voice::published(self.language.weights.as_ref(), self.chat, tokens),
@@ -119,11 +120,11 @@ impl Seeing<'_> {
     }
 
     fn start(&self, voice: &Voice, run: &Run, device: &Device) -> Result<VisualModel, Error> {
-        let tower = self.vision.tower(self.image.size)?;
+        let tower = self.vision.sizes(self.image)?;
         let max_length = self.chat.max_length;
         let sizes = self.language.sizes(voice.vocabulary_size(), max_length)?;
         let (vision, language) = (
-            tower.init(device),
+            self.vision.start(&tower, run, device)?,
             self.language.start(&sizes, run, device)?,
         );
         let trains = self.vision.train && !self.connector_alone;

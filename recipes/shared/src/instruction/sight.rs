@@ -1,15 +1,26 @@
 //! The image tower of a model that speaks.
 
-use crucible_training::Error;
+use std::path::Path;
+
+use burn::tensor::Device;
+use crucible_datasets::ImageConfig;
+use crucible_training::{Error, Run, tell};
 use crucible_transformer::{Activation, EncoderConfig, Pooling};
-use crucible_vision::VitConfig;
+use crucible_vision::{Vit, VitConfig};
+use crucible_weights::VisionCheckpoint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// What its sizes came to, in the run's directory.
+const FILE: &str = "vision.json";
 
 /// A vision transformer; `--init` with a run of `contrastive`, `vqa` or `classification` of the same sizes gives it weights.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SightConfig {
+    /// Published weights to start from: a Hugging Face or open_clip folder of a ViT, DeiT, DINOv2, CLIP or SigLIP, whose
+    /// sizes replace those below; "" for a fresh tower.
+    pub weights: String,
     /// Whether it trains.
     pub train: bool,
     /// Width of the tokens.
@@ -33,17 +44,18 @@ pub struct SightConfig {
 }
 
 impl SightConfig {
-    /// For images of 64 pixels, which become 16 tokens.
+    /// For images of 64 pixels, which become 64 tokens.
     pub fn small(d_model: usize) -> Self {
         Self {
+            weights: String::new(),
             train: true,
             d_model,
             heads: 4,
             d_ff: 2 * d_model,
-            layers: 2,
-            patch_size: 16,
+            layers: 3,
+            patch_size: 8,
             stem_cell: 4,
-            stem: vec![d_model / 2, d_model],
+            stem: vec![d_model],
             dropout: 0.0,
             activation: Activation::Relu,
         }
@@ -52,6 +64,7 @@ impl SightConfig {
     /// ViT-S/16.
     pub fn vit_small() -> Self {
         Self {
+            weights: String::new(),
             train: true,
             d_model: 384,
             heads: 6,
@@ -65,12 +78,69 @@ impl SightConfig {
         }
     }
 
-    /// The tower for images of that many pixels a side.
+    /// The sizes of the tower for images that are prepared like that; those of published weights where they are given.
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] when sizes do not fit together.
-    pub fn tower(&self, image_size: usize) -> Result<VitConfig, Error> {
+    /// [`Error::Usage`] when sizes do not fit together, or when images are prepared otherwise than the weights want them.
+    pub fn sizes(&self, images: &ImageConfig) -> Result<VitConfig, Error> {
+        if self.weights.is_empty() {
+            return self.fresh(images.size);
+        }
+        let checkpoint = VisionCheckpoint::open(Path::new(&self.weights)).map_err(Error::data)?;
+        let (size, wanted) = (images.size, checkpoint.config.image_size);
+        if size != wanted {
+            return Err(Error::Usage(format!(
+                "image.size is {size}, but the tower of {} is for {wanted} pixels a side",
+                self.weights
+            )));
+        }
+        let differs = |a: [f32; 3], b: [f32; 3]| a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-3);
+        if let Some(prepared) = &checkpoint.preprocessing
+            && (differs(prepared.mean, images.mean) || differs(prepared.std, images.std))
+        {
+            return Err(Error::Usage(format!(
+                "the tower of {} wants image.mean={:?} and image.std={:?}",
+                self.weights, prepared.mean, prepared.std
+            )));
+        }
+        Ok(checkpoint.config)
+    }
+
+    /// The tower to train, with its published weights if it has any. Keeps its sizes with the run.
+    ///
+    /// # Errors
+    ///
+    /// Those of the weights and of the run's directory.
+    pub fn start(&self, sizes: &VitConfig, run: &Run, device: &Device) -> Result<Vit, Error> {
+        run.dir.write_json(FILE, sizes)?;
+        if self.weights.is_empty() {
+            return Ok(sizes.init(device));
+        }
+        let path = Path::new(&self.weights);
+        let checkpoint = VisionCheckpoint::open(path).map_err(Error::data)?;
+        let (tower, loaded) = checkpoint.load(path, device).map_err(Error::data)?;
+        if !run.quiet {
+            let unused = loaded.unused.len();
+            tell!(
+                "image tower of {}: {} tensors; {unused} of other parts not used",
+                self.weights,
+                loaded.taken
+            );
+        }
+        Ok(tower)
+    }
+
+    /// The sizes of the tower of a finished run.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading.
+    pub fn kept(run: &Run) -> Result<VitConfig, Error> {
+        run.dir.read_json(FILE)
+    }
+
+    fn fresh(&self, image_size: usize) -> Result<VitConfig, Error> {
         let stack = EncoderConfig::new(self.d_model, self.heads, self.d_ff, self.layers)
             .with_dropout(self.dropout)
             .with_activation(self.activation);

@@ -12,8 +12,9 @@ use crucible_transformer::{
     Generated, GenerationConfig, GenerationError, KeyValueCache, Prompted, generate,
 };
 
-use super::batch::{Gallery, Rows};
+use super::batch::Gallery;
 use super::model::Converses;
+use super::rows::{Member, Rows};
 use super::voice::Voice;
 
 /// What is asked: turns that end with the user's, and the pictures that they show.
@@ -94,11 +95,10 @@ impl<M: Converses> Answers for Speaker<M> {
         config: &GenerationConfig,
         on_text: &mut OnText<'_>,
     ) -> Result<Vec<Generated>, Error> {
-        let prompts = asked.iter().map(|asked| self.prompt(asked));
-        let prompts: Vec<Rendered> = prompts.collect::<Result<_, _>>()?;
         let mut gallery = Gallery::default();
-        let mut shown = Vec::with_capacity(asked.len());
+        let mut prompts = Vec::with_capacity(asked.len());
         for asked in asked {
+            let rendered = self.prompt(asked)?;
             let numbers = asked.images.iter().map(|source| {
                 let add = |pixels: &mut Vec<f32>| match &self.images {
                     Some(images) => images.append(source, &AugmentConfig::default(), None, pixels),
@@ -106,11 +106,12 @@ impl<M: Converses> Answers for Speaker<M> {
                 };
                 gallery.number(source, add)
             });
-            let numbers: Result<Vec<usize>, DataError> = numbers.collect();
-            shown.push(numbers.map_err(Error::data)?);
+            let shown: Result<Vec<usize>, DataError> = numbers.collect();
+            let shown = shown.map_err(Error::data)?;
+            prompts.push(Member { rendered, shown });
         }
         let config = self.voice.generation(config);
-        self.generated(&prompts, &shown, gallery, &config, on_text)
+        self.generated(&prompts, gallery, &config, on_text)
     }
 
     fn go_on(
@@ -119,18 +120,20 @@ impl<M: Converses> Answers for Speaker<M> {
         config: &GenerationConfig,
         on_text: &mut OnText<'_>,
     ) -> Result<Vec<Generated>, Error> {
-        let prompts = texts.iter().map(|text| self.voice.plain(text));
-        let prompts: Vec<Rendered> = prompts.collect::<Result<_, _>>()?;
-        let shown = vec![Vec::new(); prompts.len()];
-        self.generated(&prompts, &shown, Gallery::default(), config, on_text)
+        let prompts = texts.iter().map(|text| {
+            let rendered = self.voice.plain(text)?;
+            let shown = Vec::new();
+            Ok(Member { rendered, shown })
+        });
+        let prompts: Vec<Member> = prompts.collect::<Result<_, Error>>()?;
+        self.generated(&prompts, Gallery::default(), config, on_text)
     }
 }
 
 impl<M: Converses> Speaker<M> {
     fn generated(
         &self,
-        prompts: &[Rendered],
-        shown: &[Vec<usize>],
+        prompts: &[Member],
         gallery: Gallery,
         config: &GenerationConfig,
         on_text: &mut OnText<'_>,
@@ -141,7 +144,11 @@ impl<M: Converses> Speaker<M> {
         let usage = |error: GenerationError| Error::Usage(error.to_string());
         config.check().map_err(|error| usage(error.into()))?;
         let max_length = self.model.language().max_length();
-        for (prompt, length) in prompts.iter().map(|prompt| prompt.ids.len()).enumerate() {
+        for (prompt, length) in prompts
+            .iter()
+            .map(|member| member.rendered.ids.len())
+            .enumerate()
+        {
             if length >= max_length {
                 return Err(usage(GenerationError::Prompt {
                     prompt,
@@ -151,7 +158,7 @@ impl<M: Converses> Speaker<M> {
             }
         }
         among_threads(&self.device, || {
-            let prompted = self.prompted(prompts, shown, gallery);
+            let prompted = self.prompted(prompts, gallery);
             let decode = |tokens: &[u32]| self.voice.decode(tokens);
             let language = self.model.language();
             generate(
@@ -180,22 +187,17 @@ impl<M: Converses> Speaker<M> {
     }
 
     /// Takes in the prompts, padded on the left to the longest.
-    fn prompted(
-        &self,
-        prompts: &[Rendered],
-        shown: &[Vec<usize>],
-        gallery: Gallery,
-    ) -> Prompted<KeyValueCache> {
+    fn prompted(&self, prompts: &[Member], gallery: Gallery) -> Prompted<KeyValueCache> {
         let longest = prompts
             .iter()
-            .map(|prompt| prompt.ids.len())
+            .map(|member| member.rendered.ids.len())
             .max()
             .unwrap_or(0);
         let mut rows = Rows::new(prompts.len(), longest);
         let mut padding = Vec::with_capacity(prompts.len());
-        for (row, (prompt, shown)) in prompts.iter().zip(shown).enumerate() {
-            let before = longest - prompt.ids.len();
-            rows.put([row, before], &prompt.ids, &prompt.images, shown);
+        for (row, member) in prompts.iter().enumerate() {
+            let before = longest - member.rendered.ids.len();
+            rows.put([row, before], member, 0..member.rendered.ids.len());
             padding.push((0..longest).map(|place| place < before).collect());
         }
         let (ids, sources) = rows.upload(&self.device);
@@ -209,7 +211,10 @@ impl<M: Converses> Speaker<M> {
             Some(seen) => crucible_fusion::splice(words, seen, sources),
             None => words,
         };
-        let prompts = prompts.iter().map(|prompt| prompt.ids.clone()).collect();
+        let prompts = prompts
+            .iter()
+            .map(|member| member.rendered.ids.clone())
+            .collect();
         self.model.language().take_in(x, &padding, prompts)
     }
 }

@@ -35,7 +35,8 @@ pub struct ChatConfig {
     pub own_template: bool,
     /// The most tokens of a conversation, pictures included; longer ones are refused, none is cut.
     pub max_length: usize,
-    /// Put several short conversations into one row of `max_length` tokens, none of which sees another.
+    /// Put several conversations into one row of `max_length` tokens, none of which sees another; those about the same
+    /// pictures share them.
     pub packing: bool,
 }
 

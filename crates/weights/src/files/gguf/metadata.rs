@@ -109,7 +109,8 @@ impl<'a> Reader<'a> {
             },
             kind::TEXT => Value::Text(self.text()?),
             kind::ARRAY => {
-                let [kind, count] = [self.u32()?.into(), self.u64()?];
+                let kind = self.u32()?;
+                let count = self.u64()?;
                 self.skipped(kind, count)?
             }
             10 => {
@@ -123,20 +124,19 @@ impl<'a> Reader<'a> {
     }
 
     /// An array whose type and length were read; goes to its end.
-    fn skipped(&mut self, kind: u64, count: u64) -> Result<Value, Error> {
+    fn skipped(&mut self, kind: u32, count: u64) -> Result<Value, Error> {
         let at = self.at;
         let size = match kind {
             0 | 1 | 7 => 1,
             2 | 3 => 2,
             4..=6 => 4,
-            // At least its length.
+            // Of a text, at least its length.
             8 | 10..=12 => 8,
             _ => return Err(self.damaged(format!("has an array of type {kind}"))),
         };
         let bytes = count.checked_mul(size);
         let bytes = bytes.filter(|&bytes| bytes <= self.source.remaining(at) && count <= MAX_ITEMS);
         let bytes = bytes.ok_or_else(|| self.damaged(format!("has an array of {count} items")))?;
-        let kind = u32::try_from(kind).map_err(|_| self.damaged("has an array of no type"))?;
         if kind == kind::TEXT {
             for _ in 0..count {
                 let length = self.u64()?;

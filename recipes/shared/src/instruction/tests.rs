@@ -1,0 +1,199 @@
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use crucible_datasets::instruction::{BuiltIn, Conversation, IMAGE, Role, Turn};
+use crucible_datasets::{
+    AugmentConfig, Collate, Drawn, ImageConfig, ImageProcessor, ImageSource, Layout,
+    TokenizerConfig,
+};
+use crucible_fusion::{ConnectorConfig, VisionLanguageConfig};
+use crucible_transformer::{CausalLmConfig, EncoderConfig, GenerationConfig, Pooling};
+use crucible_vision::VitConfig;
+
+use super::*;
+
+const SIDE: usize = 8;
+
+/// A picture of one grey.
+fn picture(grey: u8) -> ImageSource {
+    ImageSource::Pixels {
+        name: format!("grey {grey}"),
+        file: vec![grey; SIDE * SIDE * 3].into(),
+        offset: 0,
+        width: SIDE as u32,
+        height: SIDE as u32,
+        layout: Layout::PlanarRgb,
+    }
+}
+
+fn turn(role: Role, text: &str) -> Turn {
+    Turn {
+        role,
+        text: text.into(),
+    }
+}
+
+/// Conversations of unlike length about one picture, two, and none; one of several turns.
+fn conversations() -> Vec<Conversation> {
+    let conversation = |id: &str, images: &[u8], turns: &[&str]| Conversation {
+        id: id.into(),
+        turns: turns
+            .iter()
+            .zip([Role::User, Role::Assistant].into_iter().cycle())
+            .map(|(text, role)| turn(role, &text.replace('#', IMAGE)))
+            .collect(),
+        images: images.iter().map(|grey| picture(*grey)).collect(),
+        task: String::new(),
+    };
+    vec![
+        conversation("one", &[10], &["# what is it ?", "dark", "and so ?", "yes"]),
+        conversation("other", &[10], &["# which is it ?", "the first of them"]),
+        conversation("two", &[10, 200], &["# # which is dark ?", "good day"]),
+        conversation("none", &[], &["hello", "good day to you"]),
+        conversation("light", &[200], &["# and this ?", "light"]),
+    ]
+}
+
+fn speaker() -> Speaker<VisualModel> {
+    let vision =
+        VitConfig::new(SIDE, 4, EncoderConfig::new(8, 2, 12, 1)).with_pooling(Pooling::Mean);
+    let chat = ChatConfig {
+        template: BuiltIn::Chatml,
+        own_template: false,
+        max_length: 48,
+        packing: true,
+    };
+    let said = conversations()
+        .into_iter()
+        .flat_map(|conversation| conversation.turns);
+    let texts = said.map(|turn| turn.text.replace(IMAGE, " "));
+    let voice = Voice::fresh(&TokenizerConfig::default(), &chat, 4, texts).unwrap();
+    let language = CausalLmConfig::new(voice.vocabulary_size(), 48, 12, 3, 16, 2);
+    let device = Device::flex();
+    let config = VisionLanguageConfig::new(vision, ConnectorConfig::Linear, language);
+    Speaker {
+        model: VisualModel {
+            encoder: config.init(&device),
+        },
+        voice,
+        images: Some(Arc::new(
+            ImageProcessor::new(&ImageConfig::symmetric(SIDE)).unwrap(),
+        )),
+        device,
+    }
+}
+
+fn batch(speaker: &Speaker<VisualModel>, packing: bool) -> InstructionBatch {
+    let (renderer, images) = (speaker.voice.renderer.clone(), speaker.images.clone());
+    let augment = AugmentConfig::default();
+    let collate = InstructionCollate::new(renderer, images, augment, packing).unwrap();
+    // The first two begin alike, with the same picture.
+    let mut families = vec![conversations()];
+    let others = families[0].split_off(2);
+    families.extend(others.into_iter().map(|conversation| vec![conversation]));
+    let drawn = families
+        .into_iter()
+        .enumerate()
+        .map(|(index, sample)| Drawn {
+            sample,
+            index,
+            draw: None,
+        });
+    let host = collate.collate(drawn.collect()).unwrap();
+    collate.upload(host, &speaker.device)
+}
+
+/// What stands in one row with others is learnt as if it stood alone.
+#[test]
+fn packed_conversations_see_nothing_of_each_other() {
+    let speaker = speaker();
+    let [packed, apart] = [true, false].map(|packing| batch(&speaker, packing));
+    assert!(packed.ids.dims()[0] < apart.ids.dims()[0]);
+    // Two pictures, each prepared once.
+    assert_eq!(packed.images.as_ref().unwrap().dims()[0], 2);
+    let [mut packed, mut apart] = [packed, apart].map(|batch| {
+        let output = speaker.model.say(batch);
+        let rows = output.logits.dims()[0];
+        let logits: Vec<f32> = output.logits.into_data().iter().collect();
+        let targets: Vec<i64> = output.targets.into_data().iter().collect();
+        assert_eq!(targets.len(), rows);
+        let width = logits.len() / rows;
+        let rows = logits.chunks(width).map(<[f32]>::to_vec);
+        targets.into_iter().zip(rows).collect::<Vec<_>>()
+    });
+    // The same tokens in another order.
+    let order =
+        |a: &(i64, Vec<f32>), b: &(i64, Vec<f32>)| a.0.cmp(&b.0).then(a.1[0].total_cmp(&b.1[0]));
+    packed.sort_by(order);
+    apart.sort_by(order);
+    assert_eq!(packed.len(), apart.len());
+    for ((target, row), (other, expected)) in packed.iter().zip(&apart) {
+        assert_eq!(target, other);
+        for (a, b) in row.iter().zip(expected) {
+            assert!((a - b).abs() < 1e-4, "{a} {b}");
+        }
+    }
+}
+
+/// Only what the assistant says is learnt, and the token that ends it.
+#[test]
+fn answers_alone_are_told() {
+    let speaker = speaker();
+    let batch = batch(&speaker, false);
+    let targets: Vec<u32> = batch.targets.into_data().iter().collect();
+    let said: Vec<&str> = vec![
+        "dark", "yes", "first", "them", "good", "day", "you", "light",
+    ];
+    let text = speaker.voice.decode(&targets);
+    for word in said {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    for word in ["hello", "which", "what"] {
+        assert!(!text.contains(word), "{word}: {text}");
+    }
+    let ends = targets.iter().filter(|id| speaker.voice.stops.contains(id));
+    assert_eq!(ends.count(), 6);
+}
+
+#[test]
+fn together_each_answers_as_it_would_alone() {
+    let speaker = speaker();
+    let asked: Vec<Asked> = conversations()
+        .into_iter()
+        .map(|mut conversation| {
+            conversation.turns.pop();
+            Asked {
+                turns: conversation.turns,
+                images: conversation.images,
+            }
+        })
+        .collect();
+    let config = GenerationConfig {
+        max_new_tokens: 8,
+        ..GenerationConfig::default()
+    };
+    let answer = |asked: &[Asked]| {
+        let on_text = &mut |_: usize, _: &str| ControlFlow::Continue(());
+        let answers = speaker.answer(asked, &config, on_text).unwrap();
+        answers
+            .into_iter()
+            .map(|answer| answer.tokens)
+            .collect::<Vec<_>>()
+    };
+    let together = answer(&asked);
+    for (asked, together) in asked.iter().zip(together) {
+        assert_eq!(answer(std::slice::from_ref(asked)), [together]);
+    }
+    // A picture that is shown and not given.
+    let bare = Asked {
+        turns: vec![turn(Role::User, &format!("{IMAGE} what ?"))],
+        images: Vec::new(),
+    };
+    let on_text = &mut |_: usize, _: &str| ControlFlow::Continue(());
+    let error = speaker.answer(&[bare], &config, on_text).unwrap_err();
+    assert!(
+        error.to_string().contains("1 pictures are shown"),
+        "{error}"
+    );
+}
