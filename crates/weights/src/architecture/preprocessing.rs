@@ -113,7 +113,7 @@ fn of_open_clip(fields: &Fields, image_size: usize) -> Result<Preprocessing, Err
             }
         },
         mean: fields.channels_or("mean", [0.481_454_66, 0.457_827_5, 0.408_210_73])?,
-        std: fields.channels_or("std", [0.268_629_54, 0.261_302_58, 0.275_777_11])?,
+        std: fields.channels_or("std", [0.268_629_54, 0.261_302_6, 0.275_777_1])?,
     })
 }
 
