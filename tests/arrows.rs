@@ -41,6 +41,7 @@ const BINARY: &[&str] = &[
     "shared",
     "training",
     "transformer",
+    "weights",
 ];
 
 /// Features of Burn that compile a backend in, or choose one.
@@ -180,7 +181,7 @@ fn only_the_root_manifest_names_a_backend() {
         let manifest = manifest(folder);
         // Own code for a backend goes with it, and the root's feature of the backend turns it on.
         assert!(
-            name == "kernels" || !manifest.contains_key("features"),
+            ["kernels", "weights"].contains(&name.as_str()) || !manifest.contains_key("features"),
             "{name}: backends are features of the root package"
         );
         for (dependency, value) in dependencies(&manifest) {

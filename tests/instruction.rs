@@ -56,10 +56,7 @@ fn conversations(folder: &Path) {
             let image = format!("{split}-{index}.png");
             // No two pictures are the same.
             let shade = (12 * number + index) as u8;
-            picture(
-                &folder.join(&image),
-                colour.map(|channel| channel + shade),
-            );
+            picture(&folder.join(&image), colour.map(|channel| channel + shade));
             lines += &json!({"id": format!("{split}-{index}"), "image": image, "conversations": [
                 {"from": "human", "value": "<image>\nwhat color is it?"}, {"from": "gpt", "value": name},
             ]})

@@ -3,15 +3,16 @@
 use crate::{devices, eval};
 use crucible_instruction::{open, published};
 use crucible_shared::instruction::Answers;
-use crucible_training::{Error, run_dir};
+use crucible_training::{Error, run_dir, tell};
 use crucible_transformer::GenerationConfig;
+use crucible_weights::locate;
 use std::path::{Path, PathBuf};
 
 /// Which model, and how it goes on.
 #[derive(clap::Args)]
 pub struct Speaking {
     /// Run of `instruction-text` or `instruction-visual`, or published weights of a language model: a Hugging Face folder
-    /// or a GGUF file
+    /// a GGUF file, or `hf:org/name` in a binary with the feature `hub`
     #[arg(value_name = "RUN|WEIGHTS")]
     pub model: PathBuf,
 
@@ -67,11 +68,13 @@ impl Speaking {
             let (recipe, record, run) = eval::reopen(&self.model, self.backend.as_deref())?;
             return open(recipe.name(), &record.config, &run);
         }
-        if !self.model.exists() {
-            return Err(Error::Usage(missing(&self.model)));
+        let name = self.model.to_string_lossy();
+        let path = locate(&name, &mut |line| tell!("{line}")).map_err(Error::data)?;
+        if !path.exists() {
+            return Err(Error::Usage(missing(&path)));
         }
         let backend = devices::reopen(self.backend.as_deref(), devices::DEFAULT)?;
-        published(&self.model, &backend.open()?)
+        published(&path, &backend.open()?)
     }
 
     /// The options.

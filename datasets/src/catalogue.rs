@@ -87,7 +87,7 @@ const OWN: [Entry; OWN_ENTRIES] = [
         name: instruction::WORDS,
         kind: Kind::Instructions,
         about: "instructions about words and small numbers, made by rules, without images",
-        licence: "MIT OR Apache-2.0",
+        licence: "MIT OR Apache-2.0, Copyright (c) 2026 The Crucible contributors",
     },
 ];
 

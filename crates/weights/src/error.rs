@@ -50,6 +50,16 @@ pub enum Error {
         /// Module and name.
         global: String,
     },
+    /// A model that was named by its id on the hub, and cannot be had from there.
+    #[error("{name}: {reason}; {remedy}")]
+    Hub {
+        /// The name, with its `hf:`.
+        name: String,
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
     /// A model that is none of those wanted.
     #[error(
         "{}: its model_type is `{found}`; the nearest that is taken here is `{nearest}` (all: {supported})",

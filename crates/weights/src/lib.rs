@@ -16,6 +16,7 @@ mod error;
 mod export;
 pub mod files;
 mod folder;
+mod hub;
 mod load;
 mod names;
 pub mod rules;
@@ -27,4 +28,5 @@ pub use architecture::{
 pub use error::Error;
 pub use export::export;
 pub use folder::save_folder;
+pub use hub::locate;
 pub use load::{Loaded, load};

@@ -114,12 +114,12 @@ fn tensors_that_do_not_fit_are_named() {
         assert!(missing.contains("blocks.2."), "{error}");
     }
     for (name, key, value, tensor) in [
-        ("gpt2", "n_inner", 81, "mlp.c_fc.weight` is [48, 80]"),
+        ("gpt2", "n_inner", 81, "mlp.c_fc.weight` is [48, 52]"),
         (
             "llama",
             "intermediate_size",
             81,
-            "mlp.up_proj.weight` is [80, 48]",
+            "mlp.up_proj.weight` is [52, 48]",
         ),
         (
             "qwen2",

@@ -399,7 +399,10 @@ fn folders_that_hold_nothing_known_are_refused() {
         (&strange, "no format that is known"),
         (&several, "no train.jsonl"),
         (&mixed, "`validation.jsonl` is not one of the splits"),
-        (&telling_nothing, "no line has a question or a caption"),
+        (
+            &telling_nothing,
+            "no line has a question, a caption or a conversation",
+        ),
     ] {
         let error = describe(text(folder.path())).err().unwrap().to_string();
         assert!(error.contains(reason), "{error}");

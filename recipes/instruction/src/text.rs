@@ -51,7 +51,7 @@ impl TextConfig {
 
     fn voice(&self, data: &InstructionData) -> Result<Voice, Error> {
         match self.language.is_published() {
-            true => Voice::published(self.language.weights.as_ref(), &self.chat, 0),
+            true => Voice::published(&self.language.folder()?, &self.chat, 0),
             false => {
                 let texts = training_texts(data).map_err(Error::data)?;
                 Voice::fresh(&self.tokenizer, &self.chat, 0, texts)

@@ -1,12 +1,12 @@
 //! The language model of a recipe: fresh, or published weights; and which part of it trains.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use burn::module::Module;
 use burn::tensor::Device;
 use crucible_training::{Error, Run, tell};
 use crucible_transformer::{CausalLm, CausalLmConfig, LoraConfig};
-use crucible_weights::CausalCheckpoint;
+use crucible_weights::{CausalCheckpoint, locate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +32,8 @@ pub enum Tune {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LanguageConfig {
-    /// Published weights to start from: a Hugging Face folder or a GGUF file; "" for a fresh model of the sizes below.
+    /// Published weights to start from: a Hugging Face folder, a GGUF file, or `hf:org/name` in a binary with the feature
+    /// `hub`; "" for a fresh model of the sizes below.
     pub weights: String,
     /// Which part trains: full, lora, last-layers or frozen.
     pub tune: Tune,
@@ -76,6 +77,15 @@ impl LanguageConfig {
         !self.weights.is_empty()
     }
 
+    /// Where the published weights are.
+    ///
+    /// # Errors
+    ///
+    /// Those of the hub, for weights that are named by their id on it.
+    pub fn folder(&self) -> Result<PathBuf, Error> {
+        locate(&self.weights, &mut |line| tell!("{line}")).map_err(Error::data)
+    }
+
     /// The sizes for a vocabulary and the longest sequence; those of published weights where they are given.
     ///
     /// # Errors
@@ -84,7 +94,7 @@ impl LanguageConfig {
     pub fn sizes(&self, vocabulary: usize, max_length: usize) -> Result<CausalLmConfig, Error> {
         let sizes = match self.is_published() {
             true => {
-                let checkpoint = CausalCheckpoint::open(Path::new(&self.weights));
+                let checkpoint = CausalCheckpoint::open(&self.folder()?);
                 checkpoint.map_err(Error::data)?.config
             }
             false => CausalLmConfig::new(
@@ -130,9 +140,9 @@ impl LanguageConfig {
         run.dir.write_json(FILE, sizes)?;
         let model = match self.is_published() {
             true => {
-                let path = Path::new(&self.weights);
-                let checkpoint = CausalCheckpoint::open(path).map_err(Error::data)?;
-                let (model, loaded) = checkpoint.load(path, device).map_err(Error::data)?;
+                let path = self.folder()?;
+                let checkpoint = CausalCheckpoint::open(&path).map_err(Error::data)?;
+                let (model, loaded) = checkpoint.load(&path, device).map_err(Error::data)?;
                 if !run.quiet {
                     let unused = match loaded.unused.len() {
                         0 => String::new(),

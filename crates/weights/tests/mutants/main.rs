@@ -7,6 +7,7 @@ mod mutate;
 mod subjects;
 
 use std::fs;
+use std::panic;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -102,6 +103,8 @@ struct Figures {
 }
 
 fn run(mutants: usize) {
+    // The tokenizers library panics on some of them, which is caught; a backtrace would read megabytes of symbols.
+    panic::set_hook(Box::new(|_| {}));
     let folder = tempfile::tempdir().unwrap();
     let mut subjects: Vec<_> = subjects()
         .into_iter()
@@ -150,6 +153,7 @@ fn run(mutants: usize) {
     for (subject, figures) in &subjects {
         println!("{}: {figures:?}", subject.name);
     }
+    drop(panic::take_hook());
     if let (Some(held), Some(peak)) = (held, memory("VmHWM:")) {
         let grown = peak.saturating_sub(held);
         println!("peak memory grew by {grown} KiB");

@@ -111,7 +111,7 @@ impl Seeing<'_> {
         let tower = self.vision.sizes(self.image)?;
         let tokens = self.connector.tokens(tower.patch_embedding().patches());
         match self.language.is_published() {
-            true => Voice::published(self.language.weights.as_ref(), self.chat, tokens),
+            true => Voice::published(&self.language.folder()?, self.chat, tokens),
             false => {
                 let texts = training_texts(data).map_err(Error::data)?;
                 Voice::fresh(self.tokenizer, self.chat, tokens, texts)
