@@ -74,7 +74,8 @@ fn greedy_texts_are_those_of_transformers() {
             let (mut cache, mut scores) = model.begin(x, &padding);
             for step in 0..12 {
                 let tokens = likeliest(scores);
-                let wanted: Vec<u32> = which.iter().map(|&i| expected[i][step]).collect();
+                let wanted = which.iter().filter_map(|&i| expected[i].get(step));
+                let wanted: Vec<u32> = wanted.copied().collect();
                 assert_eq!(tokens, wanted, "{name}, step {step}");
                 scores = model.advance(&mut cache, &tokens);
             }

@@ -22,6 +22,9 @@ const CHAT: &str = "chat.json";
 const IMAGE_TOKEN: &str = "<|image|>";
 /// Ends a text, in a vocabulary of our own.
 const END: &str = "<|end|>";
+/// The plain template for a vocabulary of our own, which has no line break: the end of the text ends an answer.
+const PLAIN: &str = "{%- for message in messages -%}{{- message['content'] -}}\
+                     {%- if message['role'] == 'assistant' -%}{{- eos_token -}}{%- endif -%}{%- endfor -%}";
 /// Words that templates write around what is said.
 const ROLES: &str = "system user assistant instruction input response below";
 
@@ -100,7 +103,7 @@ impl Voice {
         let added = inner.add_special_tokens(control);
         added.map_err(|error| Error::Usage(format!("tokenizer: {error}")))?;
         let kept = Kept {
-            source: None,
+            source: (chat.template == BuiltIn::Plain).then(|| PLAIN.into()),
             built_in: chat.template,
             special,
             tokens_per_image,
