@@ -95,7 +95,10 @@ impl Speaking {
             seed: self.seed,
         };
         let usage = |error: crucible_transformer::ConfigError| {
-            Error::Usage(format!("--{}", error.to_string().replace('_', "-")))
+            Error::Usage(format!(
+                "--{}",
+                error.to_string().replace('`', "").replace('_', "-")
+            ))
         };
         config.check().map_err(usage)?;
         Ok(config)
