@@ -11,9 +11,12 @@ token that the prompt gave. Tokens a second are those of all rows.
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
+
+os.environ["TQDM_DISABLE"] = "1"  # of hundreds of tensors
 
 try:
     import gguf  # noqa: F401, what transformers reads the file with
@@ -29,7 +32,6 @@ except ImportError as error:
 def load(path, threads):
     torch.set_num_threads(threads)
     transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
     path = Path(path)
     model = transformers.AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
     return model.eval()
