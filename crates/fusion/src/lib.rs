@@ -38,7 +38,7 @@ pub use strategy::{
     Described, Family, Fusion, FusionConfig, Head, STRATEGIES, Strategy, StrategyConfig, Sublayers,
 };
 
-pub use vision_language::{VisionLanguage, VisionLanguageConfig, splice};
+pub use vision_language::{Features, VisionLanguage, VisionLanguageConfig, splice};
 
 #[cfg(test)]
 mod fixture;

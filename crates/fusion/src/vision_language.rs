@@ -1,11 +1,34 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
-use crucible_transformer::{CausalLm, CausalLmConfig, ConfigError};
+use crucible_transformer::{CausalLm, CausalLmConfig, ConfigError, Encoded};
 use crucible_vision::{Vit, VitConfig};
 use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{Connector, ConnectorConfig};
+
+/// What of an image tower the connector is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Features {
+    /// The patches, as in LLaVA.
+    #[default]
+    Patches,
+    /// The vector of the whole image, which is what a tower is trained by, before the patches. (LLaVA's "cls_patch" where
+    /// the tower has a `[CLS]` token.)
+    PooledAndPatches,
+}
+
+impl Features {
+    /// How many vectors an image of that many patches becomes.
+    pub fn of(self, patches: usize) -> usize {
+        match self {
+            Self::Patches => patches,
+            Self::PooledAndPatches => patches + 1,
+        }
+    }
+}
 
 /// Configuration of a [`VisionLanguage`] model.
 #[derive(Config, Debug, JsonSchema)]
@@ -16,6 +39,9 @@ pub struct VisionLanguageConfig {
     pub connector: ConnectorConfig,
     /// The language model.
     pub language: CausalLmConfig,
+    /// What of the tower the connector is given.
+    #[config(default = "Features::Patches")]
+    pub features: Features,
 }
 
 /// An image tower, a connector and a causal language model that reads pictures between its words (LLaVA, Liu et al.
@@ -28,6 +54,9 @@ pub struct VisionLanguage {
     pub connector: Connector,
     /// The language model.
     pub language: CausalLm,
+    /// What of the tower the connector is given.
+    #[module(skip)]
+    pub features: Features,
 }
 
 impl VisionLanguageConfig {
@@ -42,8 +71,8 @@ impl VisionLanguageConfig {
 
     /// How many tokens of the language model a picture takes.
     pub fn image_tokens(&self) -> usize {
-        self.connector
-            .tokens(self.vision.patch_embedding().patches())
+        let patches = self.vision.patch_embedding().patches();
+        self.connector.tokens(self.features.of(patches))
     }
 
     /// A model with fresh weights.
@@ -54,23 +83,29 @@ impl VisionLanguageConfig {
             vision: self.vision.init(device),
             connector: self.connector.init(&block, d_language, device),
             language: self.language.init(device),
+            features: self.features,
         }
     }
 }
 
 impl VisionLanguage {
-    /// Pictures as tokens of the language model. What is no patch, such as a `[CLS]` token, is left out, as in LLaVA.
+    /// Pictures as tokens of the language model. A `[CLS]` token is none of the patches.
     ///
     /// # Shapes
     /// - `images`: `[images, channels, height, width]`
     /// - output: `[images, image_tokens, d_model]`
     pub fn see(&self, images: Tensor<4>) -> Tensor<3> {
-        let tokens = self.vision.forward(images).tokens;
-        let [_, length, _] = tokens.dims();
+        let Encoded { tokens, pooled, .. } = self.vision.forward(images);
+        let [images, length, d_vision] = tokens.dims();
         let before = [&self.vision.class_token, &self.vision.distillation_token];
         let first = before.into_iter().flatten().count();
-        self.connector
-            .forward(tokens.narrow(1, first, length - first))
+        let patches = tokens.narrow(1, first, length - first);
+        self.connector.forward(match self.features {
+            Features::Patches => patches,
+            Features::PooledAndPatches => {
+                Tensor::cat(vec![pooled.reshape([images, 1, d_vision]), patches], 1)
+            }
+        })
     }
 }
 
@@ -140,11 +175,29 @@ mod tests {
     }
 
     #[test]
-    fn a_class_token_is_left_out() {
+    fn a_class_token_is_none_of_the_patches() {
         let model = config(Pooling::Cls).init(&device());
-        assert_eq!(
-            model.see(values([2, 3, 8, 8], 1, &device())).dims(),
-            [2, 4, 12]
-        );
+        let images = values([2, 3, 8, 8], 1, &device());
+        assert_eq!(model.see(images.clone()).dims(), [2, 4, 12]);
+        let both = VisionLanguage {
+            features: Features::PooledAndPatches,
+            ..model.clone()
+        };
+        let seen = both.see(images.clone());
+        assert_eq!(seen.dims(), [2, 5, 12]);
+        let patches = seen.clone().narrow(1, 1, 4);
+        assert_eq!(difference(patches, model.see(images.clone())), 0.0);
+        let pooled = model.vision.forward(images).pooled;
+        let class = model.connector.forward(pooled.reshape([2, 1, 8]));
+        assert!(difference(seen.narrow(1, 0, 1), class) < 1e-6);
+    }
+
+    #[test]
+    fn the_pooled_vector_is_one_more_token() {
+        let config = config(Pooling::Max).with_features(Features::PooledAndPatches);
+        assert_eq!(config.image_tokens(), 5);
+        let model = config.init(&device());
+        let images = values([2, 3, 8, 8], 1, &device());
+        assert_eq!(model.see(images).dims(), [2, 5, 12]);
     }
 }

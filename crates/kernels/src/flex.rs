@@ -20,6 +20,7 @@ mod attention;
 mod cross_entropy;
 mod dropout;
 mod feed_forward;
+mod few_rows;
 mod gemm;
 mod lanes;
 mod linear;

@@ -6,11 +6,11 @@ mod problem;
 mod report;
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::clean::hash;
 use super::{Conversation, InstructionData, Renderer, Role};
 use crate::{DataError, ImageSource, Split, parallel};
 
@@ -211,13 +211,6 @@ fn render(renderer: &Renderer, conversation: &Conversation) -> Found {
         }
     }
     found
-}
-
-/// Of 64 bits: two things that differ have the same by less than an accident.
-fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]

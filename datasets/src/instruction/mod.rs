@@ -2,7 +2,7 @@
 //!
 //! [`Conversation`]s come from a file ([`InstructionData`]). A [`ChatTemplate`] and a tokenizer make a [`Renderer`],
 //! which gives the tokens of a conversation with the mask of what the assistant says ([`Rendered`]); [`pack`] puts several
-//! in a [`Row`]. [`audit()`] looks for what would silently spoil a training before its first step, and
+//! in a row. [`audit()`] looks for what would silently spoil a training before its first step, and
 //! [`Renderer::paint`] shows what is learnt.
 
 pub mod audit;
@@ -26,7 +26,7 @@ pub use family::{Family, families};
 pub use marks::typed;
 pub(crate) use open::{EASY_VQA, EMOJI, WORDS, scan};
 pub use open::{open_instructions, training_texts};
-pub use pack::{Row, pack};
+pub use pack::pack;
 pub use paint::Span;
 pub use render::{ImageTokens, Mismatch, Rendered, Renderer};
 pub use template::{BuiltIn, ChatTemplate, SpecialTokens};

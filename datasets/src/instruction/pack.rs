@@ -5,44 +5,8 @@
 //! start again at each, and attention stays within a segment (Krell et al. 2021).
 
 use std::cmp::Reverse;
-use std::ops::Range;
 
-use super::{ChatError, Rendered};
-
-/// Conversations one after the other.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Row {
-    /// Token ids.
-    pub ids: Vec<u32>,
-    /// Of each id, whether the assistant has to say it.
-    pub labels: Vec<bool>,
-    /// Of each id, its position in its conversation, from 0.
-    pub positions: Vec<u32>,
-    /// Of each id, which conversation of the row it belongs to, from 1: 0 is left for padding. A token attends to those of
-    /// its own segment that do not come after it.
-    pub segments: Vec<u32>,
-    /// Where the image tokens of each picture stand, conversation after conversation.
-    pub images: Vec<Range<usize>>,
-}
-
-impl Row {
-    /// Puts conversations in a row.
-    pub fn join<'a>(conversations: impl IntoIterator<Item = &'a Rendered>) -> Self {
-        let mut row = Self::default();
-        for (segment, conversation) in (1..).zip(conversations) {
-            let before = row.ids.len();
-            let length = conversation.ids.len();
-            row.ids.extend(&conversation.ids);
-            row.labels.extend(&conversation.labels);
-            row.positions.extend((0..).take(length));
-            row.segments.extend(std::iter::repeat_n(segment, length));
-            let images = conversation.images.iter();
-            row.images
-                .extend(images.map(|range| before + range.start..before + range.end));
-        }
-        row
-    }
-}
+use super::ChatError;
 
 /// Which conversations share a row, given how many tokens each has: their indices, row by row. Every conversation stands
 /// in one row, whole; no row has more than `max_length` tokens. Equal lengths keep their order.

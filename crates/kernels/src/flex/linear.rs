@@ -5,6 +5,7 @@ use burn::tensor::Shape;
 use pulp::{Arch, Simd};
 
 use super::activation::{self, apply, needs_input};
+use super::few_rows;
 use super::gemm::{Target, View, gemm};
 use super::parallel::{Blocks, Parts, each};
 use super::tensor::{Room, contiguous, tensor, values};
@@ -22,11 +23,11 @@ const WORK: usize = 1 << 20;
 
 /// A weight `[inner, width]` as it lies in memory, or transposed where its columns lie there one by one: tied
 /// embeddings are too large to be copied.
-struct Weight {
-    values: Float,
-    transposed: bool,
-    inner: usize,
-    width: usize,
+pub struct Weight {
+    pub values: Float,
+    pub transposed: bool,
+    pub inner: usize,
+    pub width: usize,
 }
 
 impl Weight {
@@ -117,17 +118,7 @@ pub fn forward(
     let mut kept = Room::new(if needs_input { rows * width } else { 0 });
     let (to, keep_to) = (output.parts(), kept.parts());
     let (a, bias) = (values(&x), bias.as_ref().map(values));
-    let (a, b) = (View::rows(a, [rows, inner], inner), weight.view());
-    each_tile([rows, width], inner, |rows, columns| {
-        let shape = [rows.len(), columns.len()];
-        // SAFETY: tiles do not overlap.
-        let target = unsafe { Target::new(to, rows.start * width + columns.start, shape, width) };
-        gemm(
-            target,
-            a.part(rows.clone()),
-            b.columns(columns.clone()),
-            false,
-        );
+    let finish = |rows: Range<usize>, columns: Range<usize>| {
         let finish = |output: &mut [f32], elements: Range<usize>| {
             if let Some(bias) = bias {
                 add_to_rows(output, &bias[columns.clone()]);
@@ -140,9 +131,25 @@ pub fn forward(
                 apply(output, activation);
             }
         };
-        // SAFETY: as above, and the product is done.
+        // SAFETY: tiles do not overlap, and the product of this one is done.
         unsafe { each_slice(to, width, &rows, &columns, finish) };
-    });
+    };
+    if rows <= few_rows::MOST {
+        // SAFETY: nobody else has the output yet.
+        unsafe { few_rows::product(to, a, rows, &weight) };
+        finish(0..rows, 0..width);
+    } else {
+        let (a, b) = (View::rows(a, [rows, inner], inner), weight.view());
+        each_tile([rows, width], inner, |rows, columns| {
+            let shape = [rows.len(), columns.len()];
+            let start = rows.start * width + columns.start;
+            // SAFETY: tiles do not overlap.
+            let target = unsafe { Target::new(to, start, shape, width) };
+            let (a, b) = (a.part(rows.clone()), b.columns(columns.clone()));
+            gemm(target, a, b, false);
+            finish(rows, columns);
+        });
+    }
     // SAFETY: the tiles cover all of it.
     let output = unsafe { output.filled(shape.clone()) };
     let kept = match activation {

@@ -156,19 +156,27 @@ fn activations_have_the_textbook_values_and_gradients() {
     }
 }
 
-/// Few rows of many columns, and the transposed weight of tied embeddings.
+/// Few rows, for which a large weight is read in several blocks, many columns, and the transposed weight of tied
+/// embeddings.
 #[test]
 fn linear_layers_with_wide_and_transposed_weights() -> Result<(), TestCaseError> {
-    for rows in [7, 130, 1000] {
+    for (rows, inner, width) in [
+        (1, 1003, 903),
+        (3, 403, 900),
+        (8, 403, 903),
+        (9, 403, 903),
+        (130, 40, 900),
+        (1000, 40, 900),
+    ] {
         for turned in [false, true] {
-            let x = Input::new([rows, 40], Layout::Contiguous, 1);
+            let x = Input::new([rows, inner], Layout::Contiguous, 1);
             let layout = if turned {
                 Layout::Swapped
             } else {
                 Layout::Contiguous
             };
-            let weight = Input::new([40, 900], layout, 2);
-            let bias = Input::new([900], Layout::Contiguous, 3);
+            let weight = Input::new([inner, width], layout, 2);
+            let bias = Input::new([width], Layout::Contiguous, 3);
             let run = |f: fn(
                 Tensor<2>,
                 Tensor<2>,

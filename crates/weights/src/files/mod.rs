@@ -33,6 +33,8 @@ pub use self::tokenizer::{TokenizerFiles, tokenizer};
 
 use self::entry::Entry;
 use self::place::Format;
+#[cfg(feature = "hub")]
+pub(crate) use self::place::WEIGHTS;
 use self::source::Source;
 use crate::Error;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::Error;
 
 /// What a folder's weights are looked for under, in this order.
-const WEIGHTS: [&str; 6] = [
+pub(crate) const WEIGHTS: [&str; 6] = [
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",

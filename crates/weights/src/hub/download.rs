@@ -21,16 +21,7 @@ use serde::Deserialize;
 use super::Id;
 use crate::Error;
 use crate::error::shown;
-
-/// What weights are looked for under, in the order of [`crate::files::Tensors::open`].
-const WEIGHTS: [&str; 6] = [
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-    "open_clip_model.safetensors",
-    "open_clip_pytorch_model.bin",
-];
+use crate::files::WEIGHTS;
 
 /// What says of which architecture a model is; a GGUF does so itself.
 const CONFIGS: [&str; 2] = ["config.json", "open_clip_config.json"];

@@ -38,7 +38,8 @@ pub(crate) fn jaccard(a: &[u64], b: &[u64]) -> f64 {
     }
 }
 
-fn hash(value: &impl Hash) -> u64 {
+/// Of 64 bits, the same in every run: two things that differ have the same by less than an accident.
+pub(crate) fn hash(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()

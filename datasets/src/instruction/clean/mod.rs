@@ -21,6 +21,7 @@ use crate::instruction::conversation::{Conversation, Role};
 use crate::parallel;
 
 pub use self::config::{CleanConfig, DuplicateConfig, LanguageConfig, RepetitionConfig, WordRange};
+pub(crate) use self::minhash::hash;
 #[cfg(test)]
 pub(crate) use self::minhash::{jaccard, shingles};
 pub use self::reason::Reason;

@@ -28,14 +28,6 @@ fn fewest(lengths: &[usize], max_length: usize) -> usize {
     best
 }
 
-fn rendered(length: usize, first: u32) -> Rendered {
-    Rendered {
-        ids: (first..).take(length).collect(),
-        labels: (0..length).map(|i| i % 3 == 0).collect(),
-        images: std::iter::once(1..2).filter(|_| length > 1).collect(),
-    }
-}
-
 #[test]
 fn the_longest_come_first_into_the_first_row_with_room() {
     let rows = pack(&[3, 7, 2, 5, 7, 1, 4], 10).unwrap();
@@ -48,16 +40,6 @@ fn the_longest_come_first_into_the_first_row_with_room() {
         limit: 10,
     };
     assert_eq!(error, expected);
-}
-
-#[test]
-fn a_row_keeps_its_conversations_apart() {
-    let row = Row::join([&rendered(3, 10), &rendered(1, 20), &rendered(2, 30)]);
-    assert_eq!(row.ids, [10, 11, 12, 20, 30, 31]);
-    assert_eq!(row.labels, [true, false, false, true, true, false]);
-    assert_eq!(row.positions, [0, 1, 2, 0, 0, 1]);
-    assert_eq!(row.segments, [1, 1, 1, 2, 3, 3]);
-    assert_eq!(row.images, [1..2, 5..6]);
 }
 
 #[test]
@@ -84,15 +66,6 @@ proptest! {
         let half = filled.iter().filter(|tokens| 2 * **tokens <= 100).count();
         prop_assert!(half <= 1);
         prop_assert_eq!(pack(&lengths, 100).unwrap(), rows.clone());
-
-        let conversations: Vec<Rendered> =
-            lengths.iter().zip((0..).step_by(100)).map(|(length, first)| rendered(*length, first)).collect();
-        let joined = rows.iter().map(|row| Row::join(row.iter().map(|i| &conversations[*i])));
-        let mut ids: Vec<u32> = joined.flat_map(|row| row.ids).collect();
-        let mut expected: Vec<u32> = conversations.iter().flat_map(|c| c.ids.clone()).collect();
-        ids.sort_unstable();
-        expected.sort_unstable();
-        prop_assert_eq!(ids, expected);
     }
 
     /// 11/9 of the fewest rows, and 6/9 (Dósa 2007).

@@ -78,6 +78,7 @@ impl Seeing<'_> {
             vision: tower.init(&run.device),
             connector: self.connector.init(&block, sizes.d_model, &run.device),
             language,
+            features: self.vision.features,
         };
         let model = checkpoint::load_newest(&run.dir, VisualModel { encoder })?;
         self.speaker(Voice::reopen(run)?, model, run)
@@ -109,7 +110,8 @@ impl Seeing<'_> {
 
     fn voice(&self, data: &InstructionData) -> Result<Voice, Error> {
         let tower = self.vision.sizes(self.image)?;
-        let tokens = self.connector.tokens(tower.patch_embedding().patches());
+        let features = self.vision.features.of(tower.patch_embedding().patches());
+        let tokens = self.connector.tokens(features);
         match self.language.is_published() {
             true => Voice::published(&self.language.folder()?, self.chat, tokens),
             false => {
@@ -137,6 +139,7 @@ impl Seeing<'_> {
                 true => language.no_grad(),
                 false => language,
             },
+            features: self.vision.features,
         };
         Ok(VisualModel { encoder })
     }

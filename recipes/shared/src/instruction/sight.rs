@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use crucible_datasets::ImageConfig;
+use crucible_fusion::Features;
 use crucible_training::{Error, Run, tell};
 use crucible_transformer::{Activation, EncoderConfig, Pooling};
 use crucible_vision::{Vit, VitConfig};
@@ -23,6 +24,9 @@ pub struct SightConfig {
     pub weights: String,
     /// Whether it trains.
     pub train: bool,
+    /// What of it the connector is given: patches, or pooled-and-patches, where one vector of the whole image precedes
+    /// them.
+    pub features: Features,
     /// Width of the tokens.
     pub d_model: usize,
     /// Attention heads; must divide `d_model`.
@@ -44,7 +48,7 @@ pub struct SightConfig {
 }
 
 impl SightConfig {
-    /// For images of 64 pixels, which become 64 tokens.
+    /// For images of 64 pixels, which become 64 tokens and one for the whole.
     pub fn small(d_model: usize) -> Self {
         Self {
             weights: String::new(),
@@ -56,6 +60,7 @@ impl SightConfig {
             patch_size: 8,
             stem_cell: 4,
             stem: vec![d_model],
+            features: Features::PooledAndPatches,
             dropout: 0.0,
             activation: Activation::Relu,
         }
@@ -73,6 +78,7 @@ impl SightConfig {
             patch_size: 16,
             stem_cell: 1,
             stem: Vec::new(),
+            features: Features::Patches,
             dropout: 0.1,
             activation: Activation::Gelu,
         }
