@@ -18,6 +18,8 @@ pub enum Features {
     /// The vector of the whole image, which is what a tower is trained by, before the patches. (LLaVA's "cls_patch" where
     /// the tower has a `[CLS]` token.)
     PooledAndPatches,
+    /// The vector of the whole image alone: one token, where a picture shows one thing.
+    Pooled,
 }
 
 impl Features {
@@ -26,6 +28,7 @@ impl Features {
         match self {
             Self::Patches => patches,
             Self::PooledAndPatches => patches + 1,
+            Self::Pooled => 1,
         }
     }
 }
@@ -100,11 +103,11 @@ impl VisionLanguage {
         let before = [&self.vision.class_token, &self.vision.distillation_token];
         let first = before.into_iter().flatten().count();
         let patches = tokens.narrow(1, first, length - first);
+        let pooled = pooled.reshape([images, 1, d_vision]);
         self.connector.forward(match self.features {
             Features::Patches => patches,
-            Features::PooledAndPatches => {
-                Tensor::cat(vec![pooled.reshape([images, 1, d_vision]), patches], 1)
-            }
+            Features::PooledAndPatches => Tensor::cat(vec![pooled, patches], 1),
+            Features::Pooled => pooled,
         })
     }
 }
@@ -179,25 +182,29 @@ mod tests {
         let model = config(Pooling::Cls).init(&device());
         let images = values([2, 3, 8, 8], 1, &device());
         assert_eq!(model.see(images.clone()).dims(), [2, 4, 12]);
-        let both = VisionLanguage {
-            features: Features::PooledAndPatches,
+        let with = |features| VisionLanguage {
+            features,
             ..model.clone()
         };
-        let seen = both.see(images.clone());
+        let seen = with(Features::PooledAndPatches).see(images.clone());
         assert_eq!(seen.dims(), [2, 5, 12]);
         let patches = seen.clone().narrow(1, 1, 4);
-        assert_eq!(difference(patches, model.see(images.clone())), 0.0);
-        let pooled = model.vision.forward(images).pooled;
+        assert!(difference(patches, model.see(images.clone())) < 1e-6);
+        let pooled = model.vision.forward(images.clone()).pooled;
         let class = model.connector.forward(pooled.reshape([2, 1, 8]));
-        assert!(difference(seen.narrow(1, 0, 1), class) < 1e-6);
+        assert!(difference(seen.narrow(1, 0, 1), class.clone()) < 1e-6);
+        assert!(difference(with(Features::Pooled).see(images), class) < 1e-6);
     }
 
     #[test]
-    fn the_pooled_vector_is_one_more_token() {
-        let config = config(Pooling::Max).with_features(Features::PooledAndPatches);
-        assert_eq!(config.image_tokens(), 5);
-        let model = config.init(&device());
-        let images = values([2, 3, 8, 8], 1, &device());
-        assert_eq!(model.see(images).dims(), [2, 5, 12]);
+    fn the_pooled_vector_is_one_more_token_or_the_only_one() {
+        for (features, tokens) in [(Features::PooledAndPatches, 5), (Features::Pooled, 1)] {
+            let config = config(Pooling::Max).with_features(features);
+            assert_eq!(config.image_tokens(), tokens);
+            let seen = config
+                .init(&device())
+                .see(values([2, 3, 8, 8], 1, &device()));
+            assert_eq!(seen.dims(), [2, tokens, 12]);
+        }
     }
 }

@@ -24,8 +24,8 @@ pub struct SightConfig {
     pub weights: String,
     /// Whether it trains.
     pub train: bool,
-    /// What of it the connector is given: patches, or pooled-and-patches, where one vector of the whole image precedes
-    /// them.
+    /// What of it the connector is given: patches; pooled-and-patches, where one vector of the whole image precedes them;
+    /// or pooled, which is that vector alone.
     pub features: Features,
     /// Width of the tokens.
     pub d_model: usize,
