@@ -63,6 +63,7 @@ pub fn show(name: &str, chat: &Chat, json: bool) -> Result<(), Error> {
         own_template: built_in.is_none(),
         max_length: chat.max_length,
         packing: false,
+        per_picture: 0,
     };
     let voice = match &chat.weights {
         Some(path) => Voice::published(path, &config, chat.image_tokens)?,

@@ -2,6 +2,7 @@
 
 #![warn(missing_docs)]
 
+mod published;
 mod speaking;
 mod text;
 mod visual;

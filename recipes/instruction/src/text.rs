@@ -79,8 +79,8 @@ impl Recipe for Text {
     const PRESETS: &'static [Preset] = &presets::PRESETS;
     type Config = TextConfig;
 
-    fn preset(preset: &str, _: &toml::Table) -> TextConfig {
-        presets::config(preset)
+    fn preset(preset: &str, choices: &toml::Table) -> TextConfig {
+        presets::config(preset, choices)
     }
 
     fn train(config: &TextConfig, run: &Run) -> Result<Outcome, Error> {
@@ -97,7 +97,7 @@ impl Recipe for Text {
         let (renderer, augment) = (voice.renderer.clone(), AugmentConfig::default());
         let collate = InstructionCollate::new(renderer, None, augment, config.chat.packing);
         let collate = Arc::new(collate.map_err(Error::data)?);
-        let families = families(&data).map_err(Error::data)?;
+        let families = families(&data, 0).map_err(Error::data)?;
         let (training, loader) = (&config.training, &config.loader);
         let fitted = learn(run, training, loader, &collate, &families, model)?;
         let speaker = Speaker::of_text(fitted.model, voice, &run.device);

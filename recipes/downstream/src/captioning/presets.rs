@@ -80,6 +80,7 @@ fn small(d_model: usize) -> CaptioningConfig {
             own_template: false,
             max_length: 128,
             packing: false,
+            per_picture: 0,
         },
         loader: LoaderConfig::new(32),
         vision: SightConfig::small(d_model),

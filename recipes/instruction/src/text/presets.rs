@@ -7,6 +7,7 @@ use crucible_shared::instruction::{ChatConfig, ScoreConfig};
 use crucible_training::{Preset, TrainingConfig};
 
 use super::TextConfig;
+use crate::published::for_language;
 
 pub const PRESETS: [Preset; 3] = [
     Preset {
@@ -22,7 +23,15 @@ pub const PRESETS: [Preset; 3] = [
     Preset::new("full", "30 M parameters, for data of your own"),
 ];
 
-pub fn config(preset: &str) -> TextConfig {
+pub fn config(preset: &str, choices: &toml::Table) -> TextConfig {
+    let config = sized(preset);
+    TextConfig {
+        training: for_language(choices, config.training),
+        ..config
+    }
+}
+
+fn sized(preset: &str) -> TextConfig {
     match preset {
         "smoke" => TextConfig {
             loader: LoaderConfig::new(8),
@@ -78,6 +87,7 @@ fn small(d_model: usize, layers: usize) -> TextConfig {
             own_template: true,
             max_length: 256,
             packing: false,
+            per_picture: 0,
         },
         loader: LoaderConfig::new(32),
         language: LanguageConfig::fresh(d_model, 4, layers),

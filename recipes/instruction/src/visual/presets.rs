@@ -2,12 +2,13 @@
 
 use crucible_datasets::instruction::BuiltIn;
 use crucible_datasets::{AugmentConfig, ImageConfig, LoaderConfig, TokenizerConfig, Vocabulary};
-use crucible_fusion::{ConnectorConfig, PerceiverResamplerConfig};
+use crucible_fusion::{ConnectorConfig, Features, PerceiverResamplerConfig};
 use crucible_shared::LanguageConfig;
 use crucible_shared::instruction::{ChatConfig, ScoreConfig, SightConfig};
 use crucible_training::{Preset, TrainingConfig, config};
 
 use super::{Stage, VisualConfig};
+use crate::published::{for_language, is_published};
 
 pub const PRESETS: [Preset; 3] = [
     Preset {
@@ -28,10 +29,18 @@ pub const PRESETS: [Preset; 3] = [
 
 pub fn config(preset: &str, choices: &toml::Table) -> VisualConfig {
     let kind = config::choice(choices, "connector", "kind").unwrap_or("mlp");
-    let config = sized(preset, kind);
-    match config::choice(choices, "stage", "stage") {
-        Some("align") => aligning(config),
-        _ => config,
+    let mut config = sized(preset, kind);
+    let aligns = config::choice(choices, "stage", "stage") == Some("align");
+    if is_published(choices, "vision") {
+        config.vision.train = false;
+        config.vision.features = Features::Patches;
+    }
+    match aligns {
+        true => aligning(config),
+        false => VisualConfig {
+            training: for_language(choices, config.training),
+            ..config
+        },
     }
 }
 
@@ -88,8 +97,9 @@ fn small(kind: &str, d_model: usize, layers: usize) -> VisualConfig {
         data: "easy-vqa-instructions".into(),
         stage: Stage::Tune,
         image: ImageConfig::symmetric(64),
+        // Not mirrored: what is said may be of left and right.
         augment: AugmentConfig {
-            flip: true,
+            crop_padding: 4,
             ..AugmentConfig::default()
         },
         tokenizer: TokenizerConfig {
@@ -102,8 +112,9 @@ fn small(kind: &str, d_model: usize, layers: usize) -> VisualConfig {
             own_template: true,
             max_length: 512,
             packing: true,
+            per_picture: 4,
         },
-        loader: LoaderConfig::new(16),
+        loader: LoaderConfig::new(48),
         vision: SightConfig::small(d_model),
         connector: connector(kind, 1, 8),
         language: LanguageConfig::fresh(d_model, 4, layers),

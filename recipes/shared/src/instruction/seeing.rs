@@ -52,6 +52,7 @@ impl Seeing<'_> {
         augment: &AugmentConfig,
         data: &InstructionData,
     ) -> Result<(Fitted<VisualModel>, Voice), Error> {
+        self.check(run)?;
         let images = self.images()?;
         let voice = self.voice(data)?;
         let model = self.start(&voice, run, &run.training_device(training))?;
@@ -60,7 +61,7 @@ impl Seeing<'_> {
         let (renderer, packing) = (voice.renderer.clone(), self.chat.packing);
         let collate = InstructionCollate::new(renderer, Some(images), augment.clone(), packing);
         let collate = Arc::new(collate.map_err(Error::data)?);
-        let families = families(data).map_err(Error::data)?;
+        let families = families(data, self.chat.per_picture).map_err(Error::data)?;
         let fitted = learn(run, training, loader, &collate, &families, model)?;
         Ok((fitted, voice))
     }
@@ -103,6 +104,22 @@ impl Seeing<'_> {
         })
     }
 
+    /// A connector can only learn to join two that see and speak.
+    fn check(&self, run: &Run) -> Result<(), Error> {
+        let fresh = [
+            ("vision", self.vision.weights.is_empty()),
+            ("language", !self.language.is_published()),
+        ];
+        let fresh = fresh.into_iter().find(|(_, fresh)| *fresh);
+        match fresh.filter(|_| self.connector_alone && run.init.is_none()) {
+            None => Ok(()),
+            Some((part, _)) => Err(Error::Usage(format!(
+                "stage=align trains the connector alone, and {part} would stay as random as it begins: give \
+                 {part}.weights, or --init with a run that has trained it"
+            ))),
+        }
+    }
+
     fn images(&self) -> Result<Arc<ImageProcessor>, Error> {
         let images = ImageProcessor::new(self.image).map_err(Error::data)?;
         Ok(Arc::new(images))
@@ -131,12 +148,12 @@ impl Seeing<'_> {
         );
         let trains = self.vision.train && !self.connector_alone;
         let encoder = VisionLanguage {
-            vision: if trains { vision } else { vision.no_grad() },
+            vision: if trains { vision } else { vision.freeze() },
             connector: self
                 .connector
                 .init(&tower.encoder.block(), sizes.d_model, device),
             language: match self.connector_alone {
-                true => language.no_grad(),
+                true => language.freeze(),
                 false => language,
             },
             features: self.vision.features,

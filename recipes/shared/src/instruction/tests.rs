@@ -63,6 +63,7 @@ fn speaker() -> Speaker<VisualModel> {
         own_template: false,
         max_length: 48,
         packing: true,
+        per_picture: 0,
     };
     let said = conversations()
         .into_iter()

@@ -41,6 +41,9 @@ pub struct ChatConfig {
     /// Put several conversations into one row of `max_length` tokens, none of which sees another; those about the same
     /// pictures share them.
     pub packing: bool,
+    /// At most so many conversations about a picture are learnt in one step: those that there are beyond come in others.
+    /// 0: all at once. More of them spare work, fewer leave room for more pictures.
+    pub per_picture: usize,
 }
 
 impl ChatConfig {
@@ -51,6 +54,7 @@ impl ChatConfig {
             own_template: true,
             max_length,
             packing: false,
+            per_picture: 0,
         }
     }
 }
