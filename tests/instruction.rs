@@ -149,14 +149,19 @@ fn a_model_learns_to_answer_about_pictures_and_is_talked_with() {
     assert!(option.stderr.contains("--top-p"), "{option:#?}");
 }
 
-/// The first stage moves the connector alone; the second starts from it.
+/// The first stage moves the connector alone, between towers that know something; the second starts from it.
 #[test]
 fn the_connector_is_aligned_first() {
     let folder = tempfile::tempdir().unwrap();
     conversations(&folder.path().join("data"));
     let align = ["--set", "stage=align", "--set", "connector=linear"];
+    let refused = crucible(folder.path(), &small("align", "training.steps=4", &align)).expect(2);
+    assert!(refused.stderr.contains("vision.weights"), "{refused:#?}");
+    let base = ["--set", "connector=linear"];
+    crucible(folder.path(), &small("base", "training.steps=4", &base)).expect(0);
+    let align = [&align[..], &["--init", "base"]].concat();
     let aligned = crucible(folder.path(), &small("align", "training.steps=4", &align)).expect(0);
-    assert!(aligned.stderr.contains("train"), "{aligned:#?}");
+    assert!(aligned.stderr.contains("start from base"), "{aligned:#?}");
     let tune = [
         "--init",
         "align",

@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// What is trained: a name and what makes it that.
-const TRAININGS: [(&str, &[&str]); 9] = [
+const TRAININGS: [(&str, &[&str]); 12] = [
     ("late", &["vqa"]),
     ("early", &["vqa", "--set", "fusion=early"]),
     ("mid", &["vqa", "--set", "fusion=mid"]),
@@ -21,7 +21,18 @@ const TRAININGS: [(&str, &[&str]); 9] = [
     ("words", &["mlm"]),
     ("patches", &["mvm"]),
     ("tasks", &["vlp", "--set", "tasks.itm.share=0.5"]),
+    (
+        "adapters",
+        &["instruction-visual", "--set", "language.tune=lora"],
+    ),
+    (
+        "answers",
+        &["instruction-text", "--set", "chat.packing=true"],
+    ),
+    ("captions", &["captioning"]),
 ];
+/// Recipes without pictures.
+const WORDS: [&str; 2] = ["mlm", "instruction-text"];
 /// All that could make a resumed run differ, beside dropout, hidden words and drawn negatives: augmentation,
 /// accumulation, an average of the weights.
 const AUGMENTS: [&str; 3] = [
@@ -58,11 +69,17 @@ fn args(training: &[&str], out: &str, loader: [&str; 2]) -> Vec<String> {
                     "--set=model.dropout=0.1",
                     "--set=zero_shot.data=",
                 ],
-                _ => &[
+                "vlp" => &[
                     "--data=captions",
                     "--set=image.size=16",
                     "--set=model.dropout=0.1",
                     "--set=words=",
+                ],
+                "instruction-text" => &["--data=talk", "--set=language.dropout=0.1"],
+                _ => &[
+                    "--data=captions",
+                    "--set=image.size=16",
+                    "--set=language.dropout=0.1",
                 ],
             };
             let steps = format!("--set=training.steps={STEPS}");
@@ -81,7 +98,7 @@ fn args(training: &[&str], out: &str, loader: [&str; 2]) -> Vec<String> {
         args.extend(["--set", "backbone.dropout=0.1"].map(String::from));
     }
     args.extend(training[1..].iter().map(|arg| arg.to_string()));
-    if training[0] != "mlm" {
+    if !WORDS.contains(&training[0]) {
         args.extend(AUGMENTS.map(|set| format!("--set={set}")));
     }
     let loader = [
@@ -101,20 +118,27 @@ fn data(folder: &Path) {
     small_vqa(&folder.join("data"));
     let words: Vec<String> = (0..900).map(|i| format!("word{}", i * i % 37)).collect();
     fs::write(folder.join("words.txt"), words.join(" ")).unwrap();
-    for split in ["train", "valid", "test"] {
+    for (number, split) in (0..).zip(["train", "valid", "test"]) {
         let mut captions = String::new();
+        let mut talk = String::new();
         for (name, colour) in COLOURS {
             for index in 0..4 {
-                let shade = colour.map(|channel: u8| channel.saturating_add(index * 9));
+                // No picture of one split is in another.
+                let shade = colour.map(|channel: u8| channel.saturating_add(index * 9 + number));
                 let file = format!("{split}/{name}/{index}.png");
                 picture(&folder.join("images").join(&file), shade);
                 picture(&folder.join("captions").join(&file), shade);
                 captions += &format!(
                     "{{\"image\": \"{file}\", \"caption\": \"shade {index} of {name}\"}}\n"
                 );
+                talk += &format!(
+                    "{{\"instruction\": \"{split} {index} {name}\", \"output\": \"{name} {index}\"}}\n"
+                );
             }
         }
         fs::write(folder.join(format!("captions/{split}.jsonl")), captions).unwrap();
+        fs::create_dir_all(folder.join("talk")).unwrap();
+        fs::write(folder.join(format!("talk/{split}.jsonl")), talk).unwrap();
     }
 }
 
