@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 use crucible_kernels::{Attention, attention};
 
 use super::cache::LayerCache;
-use super::config::{CausalLmConfig, INITIAL, QkvBias};
+use super::config::{CausalLmConfig, QkvBias};
 use super::lora::Projection;
 use super::rotary::Rotation;
 use crate::AttentionMask;
@@ -31,18 +31,12 @@ impl GroupedQueryAttention {
         let (heads, kv_heads) = (config.heads, config.key_value_heads());
         let (d_model, width) = (config.d_model, config.head_width());
         let inputs = config.bias != QkvBias::None;
-        let projection =
-            |d_input, d_output, bias, std| Projection::normal(d_input, d_output, bias, std, device);
+        let projection = |d_input, d_output, bias| Projection::new(d_input, d_output, bias, device);
         Self {
-            query: projection(d_model, heads * width, inputs, INITIAL),
-            key: projection(d_model, kv_heads * width, inputs, INITIAL),
-            value: projection(d_model, kv_heads * width, inputs, INITIAL),
-            output: projection(
-                heads * width,
-                d_model,
-                config.bias == QkvBias::All,
-                config.initial_residual(),
-            ),
+            query: projection(d_model, heads * width, inputs),
+            key: projection(d_model, kv_heads * width, inputs),
+            value: projection(d_model, kv_heads * width, inputs),
+            output: projection(heads * width, d_model, config.bias == QkvBias::All),
             dropout: DropoutConfig::new(config.dropout).init(),
             heads,
             kv_heads,

@@ -5,7 +5,7 @@ use crucible_kernels::activate;
 
 use super::attention::GroupedQueryAttention;
 use super::cache::LayerCache;
-use super::config::{CausalLmConfig, INITIAL};
+use super::config::CausalLmConfig;
 use super::lora::Projection;
 use super::rotary::Rotation;
 use crate::{Activation, AttentionMask, Norm};
@@ -43,17 +43,16 @@ impl CausalBlock {
     pub(super) fn new(config: &CausalLmConfig, device: &Device) -> Self {
         let (d_model, d_ff) = (config.d_model, config.d_ff);
         let norm = || config.norm.init(d_model, config.norm_epsilon, device);
-        let projection = |d_input, d_output, std| {
-            Projection::normal(d_input, d_output, !config.gated, std, device)
-        };
+        let projection =
+            |d_input, d_output| Projection::new(d_input, d_output, !config.gated, device);
         Self {
             attention_norm: norm(),
             attention: GroupedQueryAttention::new(config, device),
             feed_forward_norm: norm(),
             feed_forward: CausalFeedForward {
-                gate: config.gated.then(|| projection(d_model, d_ff, INITIAL)),
-                inner: projection(d_model, d_ff, INITIAL),
-                outer: projection(d_ff, d_model, config.initial_residual()),
+                gate: config.gated.then(|| projection(d_model, d_ff)),
+                inner: projection(d_model, d_ff),
+                outer: projection(d_ff, d_model),
                 activation: config.activation,
                 dropout: DropoutConfig::new(0.0).init(),
             },

@@ -5,9 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::rotary::RotaryConfig;
 use crate::{Activation, ConfigError, NormKind};
 
-/// Standard deviation of fresh weights (Radford et al. 2019; Llama and Qwen2 have it as well).
-pub(super) const INITIAL: f64 = 0.02;
-
 /// How a causal model knows where a token stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
@@ -80,12 +77,6 @@ pub struct CausalLmConfig {
 }
 
 impl CausalLmConfig {
-    /// The same of what is added to the residual stream, to which each block adds twice (Radford et al. 2019, section
-    /// 2.3).
-    pub(super) fn initial_residual(&self) -> f64 {
-        INITIAL / (2.0 * self.layers as f64).sqrt()
-    }
-
     /// GPT-2 (Radford et al. 2019) of any size.
     pub fn gpt2(vocabulary: usize, max_length: usize, d_model: usize, heads: usize) -> Self {
         Self::new(vocabulary, max_length, d_model, heads, 4 * d_model, 12)

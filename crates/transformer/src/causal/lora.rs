@@ -53,14 +53,6 @@ impl Projection {
         Self { linear, lora: None }
     }
 
-    /// The same with weights that are normally distributed.
-    pub fn normal(d_input: usize, d_output: usize, bias: bool, std: f64, device: &Device) -> Self {
-        let mut layer = Self::new(d_input, d_output, bias, device);
-        let normal = Initializer::Normal { mean: 0.0, std };
-        layer.linear.weight = normal.init([d_input, d_output], device);
-        layer
-    }
-
     /// # Shapes
     /// - from `[..., d_input]` to `[..., d_output]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {

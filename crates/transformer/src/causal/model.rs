@@ -4,7 +4,7 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::block::CausalBlock;
 use super::cache::KeyValueCache;
-use super::config::{CausalLmConfig, CausalPositions, INITIAL};
+use super::config::{CausalLmConfig, CausalPositions};
 use super::lora::{LoraConfig, Projection};
 use super::rotary::{RotaryConfig, ids};
 use crate::{AttentionMask, Norm, PositionKind, Positions, embedding_initializer};
@@ -62,7 +62,7 @@ impl CausalLmConfig {
                 .collect(),
             norm: self.norm.init(self.d_model, self.norm_epsilon, device),
             head: (!self.tied)
-                .then(|| Projection::normal(self.d_model, self.vocabulary, false, INITIAL, device)),
+                .then(|| Projection::new(self.d_model, self.vocabulary, false, device)),
             dropout: DropoutConfig::new(self.dropout).init(),
             rotary,
             d_head: self.head_width(),
