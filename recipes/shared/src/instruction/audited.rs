@@ -27,8 +27,8 @@ struct Found<'a> {
 }
 
 /// Looks through all splits for what would silently spoil a training; `features` is how many the model makes of a
-/// picture. What was found is kept with the run. A run that is resumed is not looked through again, as long as data and
-/// `config` are the same.
+/// picture. What was found is kept with the run. A run that goes on from a checkpoint is not looked through again, as long as
+/// data and `config` are the same.
 ///
 /// # Errors
 ///
@@ -45,7 +45,7 @@ pub fn audited(
         data_digest: data.digest.clone(),
         audit: config.clone(),
     };
-    if run.resume
+    if run.goes_on()
         && run
             .dir
             .read_json(FILE)

@@ -22,8 +22,11 @@ use super::*;
 
 const SIDE: usize = 8;
 
-/// A run in a folder.
+/// A run in a folder; one that goes on has a checkpoint there.
 pub fn run(folder: &Path, resume: bool) -> Run {
+    if resume {
+        std::fs::create_dir_all(folder.join("checkpoints/step-00000001")).unwrap();
+    }
     Run {
         dir: RunDir::new(folder),
         seed: 0,

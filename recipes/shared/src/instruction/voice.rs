@@ -151,13 +151,14 @@ impl Voice {
         Self::new(inner, kept)
     }
 
-    /// That of a run that is resumed, as it was kept; else a new one, which is to be [kept](Self::keep).
+    /// That of a run that goes on, as it was kept; else a new one, which is to be [kept](Self::keep). (What lies there
+    /// before a checkpoint does may be of another configuration that failed.)
     ///
     /// # Errors
     ///
     /// Those of reading, and of `new`.
     pub fn of(run: &Run, new: impl FnOnce() -> Result<Self, Error>) -> Result<Self, Error> {
-        match run.resume && run.dir.file(CHAT).is_file() {
+        match run.goes_on() {
             true => Self::reopen(run),
             false => new(),
         }
@@ -169,7 +170,6 @@ impl Voice {
     ///
     /// Those of writing.
     pub fn keep(&self, run: &Run) -> Result<(), Error> {
-        // The second is written last: where it is, so is the first.
         run.dir.write(TOKENIZER, self.json.as_bytes())?;
         run.dir.write_json(CHAT, &self.kept)
     }
