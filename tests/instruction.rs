@@ -27,12 +27,18 @@ fn published(folder: &Path) -> String {
         "hello",
         "red",
     ];
+    write_tokenizer(&to, &words, 3);
+    to.to_str().unwrap().to_owned()
+}
+
+/// Writes a tokenizer of whole words, the first few of which are special.
+fn write_tokenizer(folder: &Path, words: &[&str], special: usize) {
     let vocabulary: serde_json::Map<String, Value> = words
         .iter()
         .zip(0..)
         .map(|(word, id): (_, u32)| ((*word).to_owned(), json!(id)))
         .collect();
-    let added: Vec<Value> = (0..3)
+    let added: Vec<Value> = (0..special)
         .map(|id: usize| {
             json!({"id": id, "content": words[id], "single_word": false, "lstrip": false, "rstrip": false,
                    "normalized": false, "special": true})
@@ -43,8 +49,7 @@ fn published(folder: &Path) -> String {
         "pre_tokenizer": {"type": "Whitespace"}, "post_processor": null, "decoder": null,
         "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "<unk>"},
     });
-    fs::write(to.join("tokenizer.json"), tokenizer.to_string()).unwrap();
-    to.to_str().unwrap().to_owned()
+    fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
 }
 
 /// Conversations about coloured pictures, of LLaVA's form, in all three splits.
@@ -194,7 +199,7 @@ fn what_would_spoil_a_training_stops_it_before_its_first_step() {
         (said("red", "absent.png"), "absent.png"),
         (said("red", "corrupt.png"), "corrupt.png"),
         (no_mark, "<image>"),
-        // The same picture and words as a test item's.
+        // The same picture and words as a test item's, where nothing is thrown away.
         (said("red", "test-0.png"), "test-0"),
     ];
     for (record, part) in planted {
@@ -205,11 +210,185 @@ fn what_would_spoil_a_training_stops_it_before_its_first_step() {
         let train = data.join("train.jsonl");
         let lines = fs::read_to_string(&train).unwrap();
         fs::write(&train, format!("{lines}{record}\n")).unwrap();
-        let refused = crucible(folder.path(), &small("run", "training.steps=4", &[]));
+        let keep = ["--set", "clean.duplicates.exact=false"];
+        let refused = crucible(folder.path(), &small("run", "training.steps=4", &keep));
         let refused = refused.expect(2);
         assert!(refused.stderr.contains(part), "{part}: {refused:#?}");
         assert!(!folder.path().join("run/metrics.jsonl").exists(), "{part}");
     }
+}
+
+/// A copy of a test item leaves the training split, and the run says so; the training goes on.
+#[test]
+fn copies_of_test_items_are_thrown_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    conversations(&data);
+    let train = data.join("train.jsonl");
+    let lines = fs::read_to_string(&train).unwrap();
+    let copy = json!({"id": "planted", "image": "test-0.png", "conversations": [
+        {"from": "human", "value": "<image>\nWhat color  is it?"}, {"from": "gpt", "value": "red"},
+    ]});
+    fs::write(&train, format!("{lines}{copy}\n")).unwrap();
+    let told = "thrown away: 1 of 13 of train: 1 duplicate";
+    let shown = crucible(folder.path(), &["data", "data", "--chat"]).expect(0);
+    assert!(shown.stderr.contains(told), "{shown:#?}");
+    let trained = crucible(folder.path(), &small("run", "training.steps=4", &[])).expect(0);
+    assert!(trained.stderr.contains(told), "{trained:#?}");
+    let run = folder.path().join("run");
+    let cleaned = read_json(run.join("cleaned.json"));
+    assert_eq!(cleaned[0]["dropped"]["duplicate"], 1);
+    let dropped = &cleaned[0]["conversations"][0];
+    assert_eq!(dropped["id"], "planted");
+    assert_eq!(dropped["of"], "test-0");
+    assert_eq!(dropped["place"], "data/train.jsonl:13");
+    let audit = read_json(run.join("audit.json"));
+    assert_eq!(audit["splits"][0]["conversations"], 12);
+    assert_eq!(audit["passed"], true);
+}
+
+/// GPT-2's tokenizer has no tokens of chatml: another template ends its answers with a token, which it learns to say.
+#[test]
+fn gpt2_learns_to_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = folder.path().join("gpt2");
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/weights/gpt2");
+    fs::create_dir_all(&weights).unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        fs::copy(from.join(name), weights.join(name)).unwrap();
+    }
+    let end = "<|endoftext|>";
+    let words = [
+        "<unk>",
+        end,
+        "hello",
+        "red",
+        "green",
+        "go",
+        "now",
+        "then",
+        "Instruction",
+        "Response",
+        "###",
+    ];
+    write_tokenizer(&weights, &words, 2);
+    let config = json!({"bos_token": end, "eos_token": end}).to_string();
+    fs::write(weights.join("tokenizer_config.json"), config).unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir_all(&data).unwrap();
+    for (split, system) in [("train", "go"), ("valid", "now"), ("test", "then")] {
+        let lines = (1..5).map(|count| {
+            let question = vec!["hello"; count].join(" ");
+            json!({"messages": [
+                {"role": "system", "content": system}, {"role": "user", "content": question},
+                {"role": "assistant", "content": "red green"},
+            ]})
+            .to_string()
+        });
+        let lines: Vec<String> = lines.collect();
+        fs::write(data.join(format!("{split}.jsonl")), lines.join("\n")).unwrap();
+    }
+    let set = format!("language.weights={}", weights.display());
+    let args = [
+        "train",
+        "instruction-text",
+        "--preset",
+        "smoke",
+        "--data",
+        "data",
+        "--out",
+        "run",
+        "--set",
+        &set,
+        "--set",
+        "chat.max_length=24",
+        "--set",
+        "training.steps=100",
+    ];
+    let trained = crucible(folder.path(), &args).expect(0);
+    assert!(trained.stderr.contains("alpaca is used"), "{trained:#?}");
+    let run = folder.path().join("run");
+    assert_eq!(read_json(run.join("chat.json"))["built_in"], "alpaca");
+    let result = read_json(run.join("result.json"));
+    assert_eq!(result["test"]["accuracy"], 1.0, "{result:#}");
+}
+
+/// What cannot be done in the end is refused in the beginning, before data that would be refused as well.
+#[test]
+fn impossible_settings_are_found_before_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    conversations(&data);
+    fs::write(data.join("train.jsonl"), "{\n").unwrap();
+    let cases: [(&[&str], &str); 7] = [
+        (
+            &[
+                "score.generation.beams=4",
+                "score.generation.temperature=0.7",
+            ],
+            "score.generation.beams is 4",
+        ),
+        (
+            &["score.generation.top_p=0.0"],
+            "score.generation.top_p is 0",
+        ),
+        (
+            &["language.tune=lora", "language.lora.dropout=1.0"],
+            "language.lora.dropout is 1",
+        ),
+        (
+            &["language.tune=lora", "language.lora.rank=0"],
+            "language.lora.rank must be",
+        ),
+        (&["language.heads=3"], "language.heads is 3"),
+        (&["vision.heads=3"], "vision.heads is 3"),
+        (
+            &["connector=q-former", "connector.queries=0"],
+            "connector.queries must be",
+        ),
+    ];
+    for (number, (settings, part)) in cases.into_iter().enumerate() {
+        let out = format!("run-{number}");
+        let set: Vec<&str> = settings.iter().flat_map(|set| ["--set", *set]).collect();
+        let refused = crucible(folder.path(), &small(&out, "training.steps=4", &set)).expect(2);
+        assert!(refused.stderr.contains(part), "{part}: {refused:#?}");
+    }
+    // Examples that leave no room are found before the first step.
+    let args = [
+        "train",
+        "instruction-text",
+        "--preset",
+        "smoke",
+        "--out",
+        "shots",
+        "--set",
+        "score.shots=40",
+    ];
+    let shots = crucible(folder.path(), &args).expect(2);
+    assert!(shots.stderr.contains("score.shots is 40"), "{shots:#?}");
+    assert!(!folder.path().join("shots/metrics.jsonl").exists());
+}
+
+/// Conversations can be learnt by a captioner, but there are no captions to score it with.
+#[test]
+fn a_captioner_refuses_conversations_before_it_learns() {
+    let folder = tempfile::tempdir().unwrap();
+    conversations(&folder.path().join("data"));
+    let args = [
+        "train",
+        "captioning",
+        "--preset",
+        "smoke",
+        "--data",
+        "data",
+        "--out",
+        "run",
+        "--set",
+        "image.size=32",
+    ];
+    let refused = crucible(folder.path(), &args).expect(2);
+    assert!(refused.stderr.contains("captions"), "{refused:#?}");
+    assert!(!folder.path().join("run/metrics.jsonl").exists());
 }
 
 #[test]
@@ -274,6 +453,7 @@ fn published_weights_answer_are_tuned_and_scored() {
     ];
     let same = crucible(folder.path(), &[&args[..], &tune].concat()).expect(2);
     assert!(same.stderr.contains("duplicate"), "{same:#?}");
+    assert!(same.stderr.contains("nothing is left"), "{same:#?}");
     let args = [
         "eval",
         &weights,

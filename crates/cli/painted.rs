@@ -2,10 +2,11 @@
 
 use crate::output;
 use crucible_datasets::TokenizerConfig;
+use crucible_datasets::instruction::clean::{CleanConfig, clean_splits};
 use crucible_datasets::instruction::{
     AuditConfig, BuiltIn, Span, audit, open_instructions, training_texts,
 };
-use crucible_shared::instruction::{ChatConfig, Voice};
+use crucible_shared::instruction::{ChatConfig, Voice, thrown_away};
 use crucible_training::{Error, tell};
 use serde::Serialize;
 use std::io::{self, IsTerminal};
@@ -50,7 +51,8 @@ struct Sample {
     spans: Vec<Span>,
 }
 
-/// Shows the first conversations of the training split, then what an audit finds.
+/// Shows the first conversations of the training split, as a recipe cleans it unless it is told otherwise, then what was
+/// thrown away of it and what an audit finds.
 ///
 /// # Errors
 ///
@@ -58,6 +60,7 @@ struct Sample {
 pub fn show(name: &str, chat: &Chat, json: bool) -> Result<(), Error> {
     let built_in = chat.template.as_deref().map(template).transpose()?;
     let data = open_instructions(name).map_err(Error::data)?;
+    let (data, splits) = clean_splits(&data, &CleanConfig::copies()).map_err(Error::data)?;
     let config = ChatConfig {
         template: built_in.unwrap_or(BuiltIn::Chatml),
         own_template: built_in.is_none(),
@@ -93,6 +96,10 @@ pub fn show(name: &str, chat: &Chat, json: bool) -> Result<(), Error> {
     match json {
         true => output::print_json(&samples)?,
         false => samples.iter().try_for_each(print)?,
+    }
+    let told = thrown_away(&splits);
+    if !told.is_empty() {
+        tell!("{told}");
     }
     let features = chat.image_tokens;
     let report = audit(&data, &voice.renderer, features, &AuditConfig::default());

@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 use crucible_transformer::{
-    Activation, BlockConfig, CrossBlock, CrossBlockConfig, EncoderConfig, LayerNorm,
+    Activation, BlockConfig, ConfigError, CrossBlock, CrossBlockConfig, EncoderConfig, LayerNorm,
     embedding_initializer, linear, project, project_and_activate,
 };
 use schemars::JsonSchema;
@@ -84,6 +84,22 @@ pub struct QueryConnector {
 }
 
 impl ConnectorConfig {
+    /// Whether it gives the language model anything of a picture.
+    ///
+    /// # Errors
+    /// The first field that is 0.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let (layers, tokens) = match self {
+            Self::Linear | Self::Mlp => return Ok(()),
+            Self::PerceiverResampler(config) => (config.layers, ("latents", config.latents)),
+            Self::QFormer(config) => (config.layers, ("queries", config.queries)),
+        };
+        for (field, value) in [("layers", layers), tokens] {
+            ConfigError::unless(value > 0, field, || "must be at least 1".into())?;
+        }
+        Ok(())
+    }
+
     /// How many tokens an image of that many patches becomes.
     pub fn tokens(&self, patches: usize) -> usize {
         match self {
@@ -180,6 +196,26 @@ mod tests {
             let output = connector.forward(values([2, 5, 8], 1, &device()));
             assert_eq!(output.dims(), [2, tokens, 6], "{config:?}");
             assert_gradients_reach_everything(&connector, output);
+        }
+    }
+
+    #[test]
+    fn sizes_of_zero_are_named() {
+        let resampler = |layers, latents| {
+            ConnectorConfig::PerceiverResampler(PerceiverResamplerConfig::new(layers, latents))
+        };
+        let q_former =
+            |layers, queries| ConnectorConfig::QFormer(QueryConnectorConfig::new(layers, queries));
+        for (config, field) in [
+            (resampler(1, 0), "latents"),
+            (resampler(0, 1), "layers"),
+            (q_former(1, 0), "queries"),
+            (q_former(0, 1), "layers"),
+        ] {
+            assert_eq!(config.check().unwrap_err().field, field);
+        }
+        for (config, _) in connectors() {
+            assert_eq!(config.check(), Ok(()));
         }
     }
 

@@ -69,6 +69,7 @@ impl VisionLanguageConfig {
     /// The first field that does not fit.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.vision.check()?;
+        self.connector.check()?;
         self.language.check()
     }
 

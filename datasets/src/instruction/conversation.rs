@@ -1,6 +1,6 @@
 //! What is said by whom.
 
-use crate::ImageSource;
+use crate::{ImageSource, Place};
 
 /// Marks in the text of a turn where a picture stands, as LLaVA's files have it.
 pub const IMAGE: &str = "<image>";
@@ -37,4 +37,6 @@ pub struct Conversation {
     pub images: Vec<ImageSource>,
     /// What kind of instruction it is, for figures by task; empty where nothing is known.
     pub task: String,
+    /// The record of its file; none for one that was made of other data.
+    pub place: Option<Place>,
 }

@@ -139,6 +139,7 @@ impl Reader {
             turns,
             images,
             task: String::new(),
+            place: Some(place.clone()),
         })
     }
 }

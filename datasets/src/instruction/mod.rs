@@ -28,7 +28,7 @@ pub(crate) use open::{EASY_VQA, EMOJI, WORDS, scan};
 pub use open::{open_instructions, training_texts};
 pub use pack::pack;
 pub use paint::Span;
-pub use render::{ImageTokens, Mismatch, Rendered, Renderer};
+pub use render::{Ending, ImageTokens, Mismatch, Rendered, Renderer};
 pub use template::{BuiltIn, ChatTemplate, SpecialTokens};
 
 use crate::Data;

@@ -130,7 +130,7 @@ fn made<S>(
     ))
 }
 
-fn collected<S>(samples: &Samples<S>) -> Result<Vec<S>, DataError> {
+pub(super) fn collected<S>(samples: &Samples<S>) -> Result<Vec<S>, DataError> {
     let get = |index| samples.get(index).map_err(DataError::Dataset);
     (0..samples.len()).map(get).collect()
 }

@@ -11,6 +11,7 @@
 //! nor `<image>` typed by a user ([`typed`](super::typed)) ends a turn or shows a picture.
 
 mod encode;
+mod ending;
 mod layout;
 
 use std::ops::Range;
@@ -21,6 +22,7 @@ use self::encode::{Encoder, Position};
 use super::marks::PICTURE;
 use super::{ChatError, ChatTemplate, Conversation, Turn};
 
+pub use self::ending::Ending;
 pub(super) use self::layout::Layout;
 
 /// What stands for a picture among the ids.

@@ -83,8 +83,16 @@ impl BuiltIn {
         }
     }
 
+    /// Tokens of its own that a tokenizer must have, so that an answer ends in one and not in text that looks like it.
+    pub fn control(self) -> &'static [&'static str] {
+        match self {
+            BuiltIn::Chatml => &["<|im_start|>", "<|im_end|>"],
+            _ => &[],
+        }
+    }
+
     /// Whether an answer ends with the tokenizer's end-of-text token.
-    fn needs_eos(self) -> bool {
+    pub fn needs_eos(self) -> bool {
         !matches!(self, BuiltIn::Chatml | BuiltIn::Plain)
     }
 }

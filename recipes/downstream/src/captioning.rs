@@ -9,9 +9,10 @@
 
 use std::collections::HashMap;
 
-use crucible_datasets::instruction::open_instructions;
+use crucible_datasets::instruction::{AuditConfig, InstructionData, open_instructions};
 use crucible_datasets::{
-    AugmentConfig, DataError, ImageConfig, LoaderConfig, Split, TokenizerConfig, open_captions,
+    AugmentConfig, CaptionData, DataError, ImageConfig, LoaderConfig, Split, TokenizerConfig,
+    open_captions,
 };
 use crucible_evaluation::captioning::{Captioned, captioning};
 use crucible_fusion::ConnectorConfig;
@@ -34,6 +35,8 @@ pub struct CaptioningConfig {
     /// Images with captions: a name of the catalogue (`crucible data`) or a folder. The first caption of each is learnt;
     /// all of them count when the model is scored.
     pub data: String,
+    /// How thoroughly the data is looked through before the first step.
+    pub audit: AuditConfig,
     /// How images are prepared.
     pub image: ImageConfig,
     /// Random changes to the training images.
@@ -66,6 +69,8 @@ impl CaptioningConfig {
             connector: &self.connector,
             language: &self.language,
             connector_alone: false,
+            audit: &self.audit,
+            score: &self.score,
         }
     }
 
@@ -73,12 +78,10 @@ impl CaptioningConfig {
     fn score(
         &self,
         speaker: &Speaker<VisualModel>,
-        name: &str,
+        (captions, data): &(CaptionData, InstructionData),
         split: Split,
     ) -> Result<Outcome, Error> {
-        let data = open_instructions(name).map_err(Error::data)?;
-        let mut outcome = speaker.score(&data, split, &self.score)?;
-        let captions = open_captions(name).map_err(Error::data)?;
+        let mut outcome = speaker.score(data, split, &self.score)?;
         let samples = captions.samples(split).map_err(Error::data)?;
         let mut references: HashMap<String, Vec<String>> = HashMap::new();
         for index in 0..samples.len() {
@@ -116,14 +119,14 @@ impl Recipe for Captioning {
     }
 
     fn train(config: &CaptioningConfig, run: &Run) -> Result<Outcome, Error> {
-        let name = data_name("", run, &config.data);
-        let data = open_instructions(name).map_err(Error::data)?;
-        run.record_data(&data.digest)?;
         let (seeing, training) = (config.seeing(), &config.training);
+        seeing.check()?;
+        let data = open(data_name("", run, &config.data))?;
+        run.record_data(&data.1.digest)?;
         let (fitted, voice) =
-            seeing.learn(run, training, &config.loader, &config.augment, &data)?;
+            seeing.learn(run, training, &config.loader, &config.augment, &data.1)?;
         let speaker = seeing.speaker(voice, fitted.model, run)?;
-        let outcome = config.score(&speaker, name, final_split(run))?;
+        let outcome = config.score(&speaker, &data, final_split(run))?;
         Ok(outcome.after(fitted.cost))
     }
 
@@ -134,7 +137,16 @@ impl Recipe for Captioning {
         split: &str,
     ) -> Result<Outcome, Error> {
         let split: Split = split.parse().map_err(Error::data)?;
+        let data = open(data_name(data, run, &config.data))?;
         let speaker = config.seeing().reopen(run)?;
-        config.score(&speaker, data_name(data, run, &config.data), split)
+        config.score(&speaker, &data, split)
     }
+}
+
+/// Pictures with all their captions, which the model is scored on, and what it learns of them: conversations that hold no
+/// captions are refused before anything is learnt.
+fn open(name: &str) -> Result<(CaptionData, InstructionData), Error> {
+    let captions = open_captions(name).map_err(Error::data)?;
+    let learnt = open_instructions(name).map_err(Error::data)?;
+    Ok((captions, learnt))
 }

@@ -8,12 +8,14 @@
 
 use std::sync::Arc;
 
+use crucible_datasets::instruction::clean::CleanConfig;
 use crucible_datasets::instruction::{
-    InstructionData, families, open_instructions, training_texts,
+    AuditConfig, InstructionData, families, open_instructions, training_texts,
 };
 use crucible_datasets::{AugmentConfig, LoaderConfig, Split, TokenizerConfig};
 use crucible_shared::instruction::{
-    ChatConfig, InstructionCollate, ScoreConfig, Speaker, TextModel, Voice, audited,
+    ChatConfig, InstructionCollate, ScoreConfig, Speaker, TextModel, Voice, audited, cleaned,
+    cleaned_for,
 };
 use crucible_shared::{LanguageConfig, data_name, final_split, learn};
 use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint};
@@ -30,6 +32,10 @@ pub struct Text;
 pub struct TextConfig {
     /// Conversations: a name of the catalogue (`crucible data`), or a file or folder of Alpaca, ShareGPT or OpenAI JSON.
     pub data: String,
+    /// What is thrown away of the training and the validation split before anything is learnt; the test split stays as it is.
+    pub clean: CleanConfig,
+    /// How thoroughly the data is looked through before the first step.
+    pub audit: AuditConfig,
     /// How words become token ids, where the language model is fresh.
     pub tokenizer: TokenizerConfig,
     /// How conversations are written.
@@ -84,10 +90,15 @@ impl Recipe for Text {
     }
 
     fn train(config: &TextConfig, run: &Run) -> Result<Outcome, Error> {
+        config.score.check()?;
+        config.language.check()?;
         let data = config.open("", run)?;
         run.record_data(&data.digest)?;
-        let voice = config.voice(&data)?;
-        audited(run, &data, &voice.renderer, 0)?;
+        let data = cleaned(run, &data, &config.clean)?;
+        let voice = Voice::of(run, || config.voice(&data))?;
+        audited(run, &data, &voice.renderer, 0, &config.audit)?;
+        let score = &config.score;
+        score.rehearse(&data, final_split(run), &voice.renderer)?;
         voice.keep(run)?;
         let sizes = config
             .language
@@ -108,6 +119,7 @@ impl Recipe for Text {
     fn evaluate(config: &TextConfig, run: &Run, data: &str, split: &str) -> Result<Outcome, Error> {
         let split: Split = split.parse().map_err(Error::data)?;
         let data = config.open(data, run)?;
+        let data = cleaned_for(&config.score, split, data, &config.clean)?;
         config.reopen(run)?.score(&data, split, &config.score)
     }
 }

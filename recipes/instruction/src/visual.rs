@@ -7,11 +7,12 @@
 //! crucible chat RUN --image picture.png
 //! ```
 
-use crucible_datasets::instruction::{InstructionData, open_instructions};
+use crucible_datasets::instruction::clean::CleanConfig;
+use crucible_datasets::instruction::{AuditConfig, InstructionData, open_instructions};
 use crucible_datasets::{AugmentConfig, ImageConfig, LoaderConfig, Split, TokenizerConfig};
 use crucible_fusion::ConnectorConfig;
 use crucible_shared::instruction::{
-    ChatConfig, ScoreConfig, Seeing, SightConfig, Speaker, VisualModel,
+    ChatConfig, ScoreConfig, Seeing, SightConfig, Speaker, VisualModel, cleaned, cleaned_for,
 };
 use crucible_shared::{LanguageConfig, data_name, final_split};
 use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig};
@@ -40,6 +41,10 @@ pub struct VisualConfig {
     /// Conversations about pictures: a name of the catalogue (`crucible data`), or a file or folder of LLaVA, ShareGPT or
     /// OpenAI JSON; pictures with captions do as well.
     pub data: String,
+    /// What is thrown away of the training and the validation split before anything is learnt; the test split stays as it is.
+    pub clean: CleanConfig,
+    /// How thoroughly the data is looked through before the first step.
+    pub audit: AuditConfig,
     /// What trains: the connector alone (align), or all that is not frozen (tune).
     pub stage: Stage,
     /// How images are prepared.
@@ -78,6 +83,8 @@ impl VisualConfig {
             connector: &self.connector,
             language: &self.language,
             connector_alone: self.stage == Stage::Align,
+            audit: &self.audit,
+            score: &self.score,
         }
     }
 
@@ -103,9 +110,11 @@ impl Recipe for Visual {
     }
 
     fn train(config: &VisualConfig, run: &Run) -> Result<Outcome, Error> {
+        let (seeing, training) = (config.seeing(), &config.training);
+        seeing.check()?;
         let data = config.open("", run)?;
         run.record_data(&data.digest)?;
-        let (seeing, training) = (config.seeing(), &config.training);
+        let data = cleaned(run, &data, &config.clean)?;
         let (fitted, voice) =
             seeing.learn(run, training, &config.loader, &config.augment, &data)?;
         let speaker = seeing.speaker(voice, fitted.model, run)?;
@@ -121,6 +130,7 @@ impl Recipe for Visual {
     ) -> Result<Outcome, Error> {
         let split: Split = split.parse().map_err(Error::data)?;
         let data = config.open(data, run)?;
+        let data = cleaned_for(&config.score, split, data, &config.clean)?;
         config.reopen(run)?.score(&data, split, &config.score)
     }
 }

@@ -2,6 +2,7 @@
 
 mod audited;
 mod batch;
+mod cleaned;
 mod model;
 mod rows;
 mod score;
@@ -12,6 +13,7 @@ mod voice;
 
 pub use audited::audited;
 pub use batch::{InstructionBatch, InstructionCollate};
+pub use cleaned::{cleaned, cleaned_for, thrown_away};
 pub use model::{Converses, TextModel, VisualModel};
 pub use score::ScoreConfig;
 pub use seeing::Seeing;

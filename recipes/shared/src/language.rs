@@ -10,6 +10,8 @@ use crucible_weights::{CausalCheckpoint, locate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::setting::setting;
+
 /// What its sizes came to, in the run's directory.
 const FILE: &str = "language.json";
 
@@ -72,6 +74,21 @@ impl LanguageConfig {
         }
     }
 
+    /// Whether the settings make sense, as far as that shows without weights and vocabulary.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] by the key.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.tune == Tune::Lora {
+            self.lora.check().map_err(setting("language.lora"))?;
+        }
+        match self.is_published() {
+            true => Ok(()),
+            false => self.own(1, 1).check().map_err(setting("language")),
+        }
+    }
+
     /// Whether it starts from published weights.
     pub fn is_published(&self) -> bool {
         !self.weights.is_empty()
@@ -97,19 +114,9 @@ impl LanguageConfig {
                 let checkpoint = CausalCheckpoint::open(&self.folder()?);
                 checkpoint.map_err(Error::data)?.config
             }
-            false => CausalLmConfig::new(
-                vocabulary,
-                max_length,
-                self.d_model,
-                self.heads,
-                self.d_ff,
-                self.layers,
-            )
-            .with_kv_heads(self.kv_heads)
-            .with_dropout(self.dropout),
+            false => self.own(vocabulary, max_length),
         };
-        let usage = |error: crucible_transformer::ConfigError| Error::Usage(error.to_string());
-        sizes.check().map_err(usage)?;
+        sizes.check().map_err(setting("language"))?;
         if max_length > sizes.max_length {
             return Err(Error::Usage(format!(
                 "max_length is {max_length}, but {} takes at most {} tokens",
@@ -119,10 +126,21 @@ impl LanguageConfig {
         if vocabulary > sizes.vocabulary && !self.is_published() {
             return Err(Error::Usage("the vocabulary has grown".into()));
         }
-        if self.tune == Tune::Lora && self.lora.rank == 0 {
-            return Err(Error::Usage("language.lora.rank must be at least 1".into()));
-        }
         Ok(sizes)
+    }
+
+    /// The sizes of a fresh model.
+    fn own(&self, vocabulary: usize, max_length: usize) -> CausalLmConfig {
+        CausalLmConfig::new(
+            vocabulary,
+            max_length,
+            self.d_model,
+            self.heads,
+            self.d_ff,
+            self.layers,
+        )
+        .with_kv_heads(self.kv_heads)
+        .with_dropout(self.dropout)
     }
 
     /// The model to train, with its published weights if it has any, frozen where it does not train. Keeps its sizes

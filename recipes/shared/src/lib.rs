@@ -5,6 +5,7 @@
 pub mod instruction;
 mod language;
 mod learn;
+mod setting;
 mod tokens;
 mod towers;
 

@@ -4,7 +4,7 @@ use burn::nn::{Dropout, DropoutConfig, Initializer, Linear};
 use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 
-use crate::{linear, project};
+use crate::{ConfigError, linear, project};
 
 /// Configuration of low-rank adapters.
 #[derive(Config, Debug, PartialEq, JsonSchema)]
@@ -18,6 +18,22 @@ pub struct LoraConfig {
     /// Chance that an input of an adapter is dropped in training.
     #[config(default = 0.0)]
     pub dropout: f64,
+}
+
+impl LoraConfig {
+    /// Whether the values are possible; [`Projection::with_lora`] panics where they are not.
+    ///
+    /// # Errors
+    /// The first field that is not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        ConfigError::unless(self.rank > 0, "rank", || "must be at least 1".into())?;
+        ConfigError::unless(self.alpha.is_finite(), "alpha", || {
+            format!("is {}, but must be a finite number", self.alpha)
+        })?;
+        ConfigError::unless((0.0..1.0).contains(&self.dropout), "dropout", || {
+            format!("is {}, but must lie in [0, 1)", self.dropout)
+        })
+    }
 }
 
 /// A linear layer that may have an adapter beside it.
@@ -104,5 +120,28 @@ impl LowRank {
         let narrow = crucible_kernels::linear(narrow, self.down.val(), None, None);
         // The narrow tensor is the cheapest to scale.
         crucible_kernels::linear(narrow * self.scale, self.up.val(), None, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_values_are_named() {
+        type Spoil = fn(&mut LoraConfig);
+        let cases: [(&str, Spoil); 5] = [
+            ("rank", |c| c.rank = 0),
+            ("alpha", |c| c.alpha = f64::NAN),
+            ("dropout", |c| c.dropout = 1.0),
+            ("dropout", |c| c.dropout = -0.1),
+            ("dropout", |c| c.dropout = f64::NAN),
+        ];
+        for (field, spoil) in cases {
+            let mut config = LoraConfig::new();
+            assert_eq!(config.check(), Ok(()));
+            spoil(&mut config);
+            assert_eq!(config.check().unwrap_err().field, field);
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::{DataError, ImageSource, Place, Split};
 pub struct At {
     /// Its id.
     pub id: String,
-    /// The line of its file, as far as it is known.
+    /// The record of its file, as far as it is known.
     pub place: Option<Place>,
 }
 
@@ -20,9 +20,11 @@ impl At {
             ImageSource::Listed { named_by, .. } => named_by.clone(),
             _ => None,
         };
+        // What was made of captions or questions has the record of its picture.
+        let of_image = || conversation.images.first().and_then(place);
         Self {
             id: conversation.id.clone(),
-            place: conversation.images.first().and_then(place),
+            place: conversation.place.clone().or_else(of_image),
         }
     }
 }

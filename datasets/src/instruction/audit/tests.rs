@@ -10,6 +10,7 @@ fn conversation(id: &str, question: &str, answer: &str) -> Conversation {
         turns: vec![turn(Role::User, question), turn(Role::Assistant, answer)],
         images: Vec::new(),
         task: String::new(),
+        place: None,
     }
 }
 
@@ -191,6 +192,18 @@ fn missing_and_damaged_pictures_are_found_with_their_line() {
         let report = look(&with(vec![planted, again]), &chatml());
         assert_eq!(report.counts["missing or damaged pictures"], 1);
     }
+}
+
+#[test]
+fn a_problem_of_words_alone_names_its_record() {
+    let mut planted = conversation("planted", "a", "");
+    planted.place = Some(crate::Place::line(
+        std::path::Path::new("my.jsonl").into(),
+        7,
+    ));
+    let report = look(&with(vec![planted]), &chatml());
+    let problem = report.problems[0].to_string();
+    assert!(problem.starts_with("planted (my.jsonl:7): "), "{problem}");
 }
 
 #[test]

@@ -123,7 +123,30 @@ impl Default for CleanConfig {
     }
 }
 
+/// The most words that a record has room for.
+const ANY: usize = 1 << 20;
+
 impl CleanConfig {
+    /// Nothing but exact copies.
+    pub fn copies() -> Self {
+        let any = WordRange { min: 0, max: ANY };
+        let default = Self::default();
+        Self {
+            format: false,
+            question: any.clone(),
+            answer: any,
+            repetition: RepetitionConfig {
+                share: 1.0,
+                ..default.repetition
+            },
+            language: default.language,
+            duplicates: DuplicateConfig {
+                near: 0.0,
+                ..default.duplicates
+            },
+        }
+    }
+
     /// Whether the values make sense.
     ///
     /// # Errors

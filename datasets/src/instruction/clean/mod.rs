@@ -7,33 +7,45 @@ mod format;
 mod language;
 mod minhash;
 mod reason;
+mod splits;
 #[cfg(test)]
 mod tests;
 mod words;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use self::duplicates::Seen;
 use self::words::{said, words};
 use crate::instruction::conversation::{Conversation, Role};
-use crate::parallel;
+use crate::{Place, parallel};
 
 pub use self::config::{CleanConfig, DuplicateConfig, LanguageConfig, RepetitionConfig, WordRange};
 pub(crate) use self::minhash::hash;
 #[cfg(test)]
 pub(crate) use self::minhash::{jaccard, shingles};
 pub use self::reason::Reason;
+pub use self::splits::{CleanedSplit, clean_splits};
 
 /// A conversation that was thrown away.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Dropped {
     /// Its id.
     pub id: String,
+    /// The record of its file.
+    #[serde(serialize_with = "in_words", skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// Why.
     #[serde(flatten)]
     pub reason: Reason,
+}
+
+fn in_words<S: Serializer>(place: &Option<Place>, serializer: S) -> Result<S::Ok, S::Error> {
+    match place {
+        Some(place) => serializer.collect_str(place),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// How many conversations came, stayed and went.
@@ -77,24 +89,50 @@ impl Cleaned {
 /// other conversation shows under another name. Values of `config` that [`CleanConfig::check`] refuses are brought into
 /// range.
 pub fn clean(conversations: Vec<Conversation>, config: &CleanConfig) -> Cleaned {
-    let flaws = parallel::map(&conversations, |conversation| flaw(conversation, config));
-    let sound = conversations.iter().zip(&flaws);
-    let sound = sound.filter_map(|(conversation, flaw)| flaw.is_none().then_some(conversation));
-    let mut seen = Seen::new(&config.duplicates, sound);
-    let mut cleaned = Cleaned {
-        kept: Vec::new(),
-        dropped: Vec::new(),
-    };
-    for (conversation, flaw) in conversations.into_iter().zip(flaws) {
-        match flaw.or_else(|| seen.copy(&conversation)) {
-            None => cleaned.kept.push(conversation),
-            Some(reason) => cleaned.dropped.push(Dropped {
-                id: conversation.id,
-                reason,
-            }),
+    let judged = Judged::new(conversations, config);
+    let mut seen = Seen::new(&config.duplicates, judged.sound());
+    judged.sift(&mut seen)
+}
+
+/// Conversations with what is wrong with each by itself.
+struct Judged {
+    conversations: Vec<Conversation>,
+    flaws: Vec<Option<Reason>>,
+}
+
+impl Judged {
+    fn new(conversations: Vec<Conversation>, config: &CleanConfig) -> Self {
+        let flaws = parallel::map(&conversations, |conversation| flaw(conversation, config));
+        Self {
+            conversations,
+            flaws,
         }
     }
-    cleaned
+
+    /// Those without a flaw.
+    fn sound(&self) -> impl Iterator<Item = &Conversation> {
+        let all = self.conversations.iter().zip(&self.flaws);
+        all.filter_map(|(conversation, flaw)| flaw.is_none().then_some(conversation))
+    }
+
+    /// Throws away what has a flaw or has been seen.
+    fn sift(self, seen: &mut Seen) -> Cleaned {
+        let mut cleaned = Cleaned {
+            kept: Vec::new(),
+            dropped: Vec::new(),
+        };
+        for (conversation, flaw) in self.conversations.into_iter().zip(self.flaws) {
+            match flaw.or_else(|| seen.copy(&conversation)) {
+                None => cleaned.kept.push(conversation),
+                Some(reason) => cleaned.dropped.push(Dropped {
+                    id: conversation.id,
+                    place: conversation.place,
+                    reason,
+                }),
+            }
+        }
+        cleaned
+    }
 }
 
 /// What is wrong with a conversation by itself.

@@ -48,6 +48,9 @@ const OPENAI: &str = r#"{"id": "4", "images": ["photos/b.png"], "messages": [{"r
 const NAMED: &str = r#"{"id": "5", "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a.png"}}, {"type": "image", "path": "photos/b.png"}]}, {"role": "assistant", "content": "Both."}]}"#;
 
 fn expect_all(all: &[Conversation]) {
+    let line =
+        |conversation: &Conversation| conversation.place.as_ref().and_then(|place| place.line);
+    assert!(all.iter().all(|conversation| line(conversation).is_some()));
     let [alpaca, llava, several, openai, named] = all else {
         panic!("{} conversations", all.len());
     };

@@ -326,6 +326,32 @@ fn roles_that_are_out_of_order_are_refused() {
     assert!(renderer.prompt(&conversation().turns).is_err());
 }
 
+/// A template's own tokens end an answer where the tokenizer has them; else its text does.
+#[test]
+fn how_an_answer_ends() {
+    let expected = [
+        (BuiltIn::Chatml, "<|im_end|>", true),
+        (BuiltIn::Llama2, " </s>", true),
+        (BuiltIn::Vicuna, "</s>", true),
+        (BuiltIn::Zephyr, "</s>", true),
+        (BuiltIn::Alpaca, "</s>", true),
+        (BuiltIn::Plain, "\n", false),
+    ];
+    for (template, text, token) in expected {
+        let renderer = renderer(byte_level(), built_in(template));
+        let ending = renderer.ending().unwrap();
+        let id = renderer.tokenizer().token_to_id(text.trim());
+        assert_eq!(ending.text, text, "{template:?}");
+        assert_eq!(ending.token, id.filter(|_| token), "{template:?}");
+    }
+    let bare = "{% for m in messages %}{{ m.content }}{% endfor %}";
+    let nothing = renderer(byte_level(), custom(bare)).ending().unwrap();
+    assert_eq!((nothing.text.as_str(), nothing.token), ("", None));
+    let stops = "{% for m in messages %}{{ m.content }}<stop>\n{% endfor %}";
+    let text = renderer(byte_level(), custom(stops)).ending().unwrap();
+    assert_eq!((text.text.as_str(), text.token), ("<stop>\n", None));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

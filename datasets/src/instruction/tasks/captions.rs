@@ -17,6 +17,7 @@ pub fn plain(samples: &[CaptionSample]) -> Vec<Conversation> {
             turns: exchange(IMAGE.into(), caption).into(),
             images: vec![sample.image.clone()],
             task: PLAIN.into(),
+            place: None,
         })
     };
     samples.iter().filter_map(conversation).collect()

@@ -70,6 +70,7 @@ impl Task {
             turns: exchange(fill(wording, values), answer).into(),
             images: Vec::new(),
             task: self.name.into(),
+            place: None,
         }
     }
 

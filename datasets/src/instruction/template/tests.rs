@@ -59,6 +59,7 @@ pub(crate) fn conversation() -> Conversation {
         ],
         images: Vec::new(),
         task: String::new(),
+        place: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Presets of the `captioning` recipe.
 
-use crucible_datasets::instruction::BuiltIn;
+use crucible_datasets::instruction::{AuditConfig, BuiltIn};
 use crucible_datasets::{AugmentConfig, ImageConfig, LoaderConfig, TokenizerConfig};
 use crucible_fusion::{ConnectorConfig, PerceiverResamplerConfig};
 use crucible_shared::LanguageConfig;
@@ -69,6 +69,7 @@ pub fn config(preset: &str) -> CaptioningConfig {
 fn small(d_model: usize) -> CaptioningConfig {
     CaptioningConfig {
         data: "easy-vqa-captions".into(),
+        audit: AuditConfig::default(),
         image: ImageConfig::symmetric(64),
         augment: AugmentConfig {
             flip: true,

@@ -1,6 +1,7 @@
 //! Presets of the `instruction-text` recipe.
 
-use crucible_datasets::instruction::BuiltIn;
+use crucible_datasets::instruction::clean::CleanConfig;
+use crucible_datasets::instruction::{AuditConfig, BuiltIn};
 use crucible_datasets::{LoaderConfig, TokenizerConfig, Vocabulary};
 use crucible_shared::LanguageConfig;
 use crucible_shared::instruction::{ChatConfig, ScoreConfig};
@@ -77,6 +78,8 @@ fn sized(preset: &str) -> TextConfig {
 fn small(d_model: usize, layers: usize) -> TextConfig {
     TextConfig {
         data: "word-instructions".into(),
+        clean: CleanConfig::copies(),
+        audit: AuditConfig::default(),
         tokenizer: TokenizerConfig {
             vocabulary: Vocabulary::WordPiece,
             vocabulary_size: 2_000,

@@ -1,6 +1,7 @@
 //! Presets of the `instruction-visual` recipe.
 
-use crucible_datasets::instruction::BuiltIn;
+use crucible_datasets::instruction::clean::CleanConfig;
+use crucible_datasets::instruction::{AuditConfig, BuiltIn};
 use crucible_datasets::{AugmentConfig, ImageConfig, LoaderConfig, TokenizerConfig, Vocabulary};
 use crucible_fusion::{ConnectorConfig, Features, PerceiverResamplerConfig};
 use crucible_shared::LanguageConfig;
@@ -95,6 +96,8 @@ fn connector(kind: &str, layers: usize, tokens: usize) -> ConnectorConfig {
 fn small(kind: &str, d_model: usize, layers: usize) -> VisualConfig {
     VisualConfig {
         data: "easy-vqa-instructions".into(),
+        clean: CleanConfig::copies(),
+        audit: AuditConfig::default(),
         stage: Stage::Tune,
         image: ImageConfig::symmetric(64),
         // Not mirrored: what is said may be of left and right.

@@ -1,15 +1,34 @@
 //! What is looked at before the first step.
 
-use crucible_datasets::instruction::{AuditConfig, InstructionData, Renderer, audit};
+use crucible_datasets::instruction::{AuditConfig, InstructionData, Renderer, Report, audit};
 use crucible_training::{Error, Run, tell};
+use serde::{Deserialize, Serialize};
 
 /// What was found, in the run's directory.
 const FILE: &str = "audit.json";
 /// Problems that do not stop a training and are told in full.
 const TOLD: usize = 3;
 
+/// What was looked at, how, and whether a training may start.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct Looked {
+    passed: bool,
+    data_digest: String,
+    audit: AuditConfig,
+}
+
+/// With what was found.
+#[derive(Serialize)]
+struct Found<'a> {
+    #[serde(flatten)]
+    looked: &'a Looked,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
 /// Looks through all splits for what would silently spoil a training; `features` is how many the model makes of a
-/// picture. What was found is kept with the run.
+/// picture. What was found is kept with the run. A run that goes on from a checkpoint is not looked through again, as long as
+/// data and `config` are the same.
 ///
 /// # Errors
 ///
@@ -19,10 +38,30 @@ pub fn audited(
     data: &InstructionData,
     renderer: &Renderer,
     features: usize,
+    config: &AuditConfig,
 ) -> Result<(), Error> {
-    let report = audit(data, renderer, features, &AuditConfig::default()).map_err(Error::data)?;
-    run.dir.write_json(FILE, &report)?;
-    report.pass().map_err(Error::data)?;
+    let mut looked = Looked {
+        passed: true,
+        data_digest: data.digest.clone(),
+        audit: config.clone(),
+    };
+    if run.goes_on()
+        && run
+            .dir
+            .read_json(FILE)
+            .is_ok_and(|kept: Looked| kept == looked)
+    {
+        return Ok(());
+    }
+    let report = audit(data, renderer, features, config).map_err(Error::data)?;
+    let passed = report.pass();
+    looked.passed = passed.is_ok();
+    let found = Found {
+        looked: &looked,
+        report: &report,
+    };
+    run.dir.write_json(FILE, &found)?;
+    passed.map_err(Error::data)?;
     if run.quiet {
         return Ok(());
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use crucible_datasets::instruction::Conversation;
 use crucible_datasets::instruction::tasks::{Demonstrations, with_demonstrations};
+use crucible_datasets::instruction::{ChatError, Conversation, Renderer};
 use crucible_datasets::{Data, DataError, Samples, Split};
 use crucible_training::{Cost, Error, Outcome, Prediction};
 use crucible_transformer::GenerationConfig;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::Converses;
 use super::speaker::{Answers, Asked, Speaker};
+use crate::setting::setting;
 
 /// How answers are generated and compared.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +42,75 @@ impl ScoreConfig {
             },
         }
     }
+
+    /// Whether answers can be generated like that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] by the key.
+    pub fn check(&self) -> Result<(), Error> {
+        self.generation.check().map_err(setting("score.generation"))
+    }
+
+    /// Whether every question of a split leaves room for an answer after its examples. Without examples it is the
+    /// beginning of a conversation that an audit has found to fit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] for the first that does not, and those of the data.
+    pub fn rehearse(
+        &self,
+        data: &Data<Conversation>,
+        split: Split,
+        renderer: &Renderer,
+    ) -> Result<(), Error> {
+        if self.shots == 0 {
+            return Ok(());
+        }
+        for conversation in self.questions(data, split)? {
+            let limit = renderer.max_length();
+            let needed = match renderer.prompt(&asked(&conversation).turns) {
+                Ok(prompt) => prompt.ids.len(),
+                Err(ChatError::TooLong { needed, .. }) => needed,
+                Err(error) => return Err(Error::Usage(format!("{}: {error}", conversation.id))),
+            };
+            if needed >= limit {
+                return Err(Error::Usage(format!(
+                    "score.shots is {}, but with its examples the question {} has {needed} tokens, which leaves no room \
+                     for an answer in chat.max_length={limit}; set one lower or the other higher",
+                    self.shots, conversation.id
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The conversations of a split whose last question is asked, each after its examples.
+    fn questions(
+        &self,
+        data: &Data<Conversation>,
+        split: Split,
+    ) -> Result<Vec<Conversation>, Error> {
+        let samples = data.samples(split).map_err(Error::data)?;
+        let shown = match self.shots {
+            0 => Vec::new(),
+            _ => (0..data.train.len())
+                .map(|at| get(&data.train, at))
+                .collect::<Result<_, _>>()?,
+        };
+        let demonstrations = Demonstrations::new(&shown);
+        let count = match self.most {
+            0 => samples.len(),
+            most => samples.len().min(most),
+        };
+        let spread = |number: usize| number * samples.len() / count.max(1);
+        let question = |number| {
+            let conversation = get(&samples, spread(number))?;
+            let shots = demonstrations.pick(&conversation, self.shots);
+            Ok(with_demonstrations(conversation, &shots))
+        };
+        (0..count).map(question).collect()
+    }
 }
 
 impl<M: Converses> Speaker<M> {
@@ -57,25 +127,8 @@ impl<M: Converses> Speaker<M> {
         split: Split,
         config: &ScoreConfig,
     ) -> Result<Outcome, Error> {
-        let samples = data.samples(split).map_err(Error::data)?;
-        let shown = match config.shots {
-            0 => Vec::new(),
-            _ => (0..data.train.len())
-                .map(|at| get(&data.train, at))
-                .collect::<Result<_, _>>()?,
-        };
-        let demonstrations = Demonstrations::new(&shown);
-        let count = match config.most {
-            0 => samples.len(),
-            most => samples.len().min(most),
-        };
-        let spread = |number: usize| number * samples.len() / count.max(1);
-        let mut conversations = Vec::with_capacity(count);
-        for number in 0..count {
-            let conversation = get(&samples, spread(number))?;
-            let shots = demonstrations.pick(&conversation, config.shots);
-            conversations.push(with_demonstrations(conversation, &shots));
-        }
+        let conversations = config.questions(data, split)?;
+        let count = conversations.len();
         // Of like length together, so that little is padding.
         let mut order: Vec<usize> = (0..count).collect();
         let length = |at: usize| -> usize {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use crucible_datasets::instruction::{InstructionData, families, training_texts};
+use crucible_datasets::instruction::{AuditConfig, InstructionData, families, training_texts};
 use crucible_datasets::{
     AugmentConfig, ImageConfig, ImageProcessor, LoaderConfig, TokenizerConfig,
 };
@@ -14,10 +14,12 @@ use crucible_training::{Error, Fitted, Run, TrainingConfig, checkpoint};
 use super::audited::audited;
 use super::batch::InstructionCollate;
 use super::model::VisualModel;
+use super::score::ScoreConfig;
 use super::sight::SightConfig;
 use super::speaker::Speaker;
 use super::voice::{ChatConfig, Voice};
-use crate::{LanguageConfig, learn};
+use crate::setting::setting;
+use crate::{LanguageConfig, final_split, learn};
 
 /// The parts of a configuration that such a model is made of.
 #[derive(Clone, Copy, Debug)]
@@ -36,9 +38,26 @@ pub struct Seeing<'a> {
     pub language: &'a LanguageConfig,
     /// Whether the connector alone trains.
     pub connector_alone: bool,
+    /// How thoroughly the data is looked through.
+    pub audit: &'a AuditConfig,
+    /// How the model is scored.
+    pub score: &'a ScoreConfig,
 }
 
 impl Seeing<'_> {
+    /// Whether the settings make sense, before any data is opened.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] by the key, and what is wrong with the files of published weights.
+    pub fn check(&self) -> Result<(), Error> {
+        self.score.check()?;
+        self.language.check()?;
+        self.connector.check().map_err(setting("connector"))?;
+        self.vision.sizes(self.image)?;
+        Ok(())
+    }
+
     /// Trains on conversations, once they have been looked through, and gives the model with its voice.
     ///
     /// # Errors
@@ -54,9 +73,12 @@ impl Seeing<'_> {
     ) -> Result<(Fitted<VisualModel>, Voice), Error> {
         self.check(run)?;
         let images = self.images()?;
-        let voice = self.voice(data)?;
+        let voice = Voice::of(run, || self.voice(data))?;
         let model = self.start(&voice, run, &run.training_device(training))?;
-        audited(run, data, &voice.renderer, self.features(&model, run))?;
+        let features = self.features(&model, run);
+        audited(run, data, &voice.renderer, features, self.audit)?;
+        self.score
+            .rehearse(data, final_split(run), &voice.renderer)?;
         voice.keep(run)?;
         let (renderer, packing) = (voice.renderer.clone(), self.chat.packing);
         let collate = InstructionCollate::new(renderer, Some(images), augment.clone(), packing);

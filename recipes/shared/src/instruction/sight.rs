@@ -12,6 +12,8 @@ use crucible_weights::VisionCheckpoint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::setting::setting;
+
 /// What its sizes came to, in the run's directory.
 const FILE: &str = "vision.json";
 
@@ -154,8 +156,7 @@ impl SightConfig {
             .with_stem_cell(self.stem_cell)
             .with_stem(self.stem.clone())
             .with_pooling(Pooling::Max);
-        let usage = |error: crucible_transformer::ConfigError| Error::Usage(error.to_string());
-        tower.check().map_err(usage)?;
+        tower.check().map_err(setting("vision"))?;
         Ok(tower)
     }
 }

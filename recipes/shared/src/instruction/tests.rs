@@ -1,19 +1,49 @@
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
+use burn::data::dataset::{Dataset, InMemDataset};
 use burn::tensor::Device;
-use crucible_datasets::instruction::{BuiltIn, Conversation, IMAGE, Role, Turn};
+use burn::train::Interrupter;
+use crucible_datasets::instruction::clean::CleanConfig;
+use crucible_datasets::instruction::{
+    AuditConfig, BuiltIn, Conversation, IMAGE, InstructionData, Role, Turn,
+};
 use crucible_datasets::{
-    AugmentConfig, Collate, Drawn, ImageConfig, ImageProcessor, ImageSource, Layout,
+    AugmentConfig, Collate, Drawn, ImageConfig, ImageProcessor, ImageSource, Layout, Split,
     TokenizerConfig,
 };
 use crucible_fusion::{ConnectorConfig, VisionLanguageConfig};
+use crucible_training::{Run, RunDir};
 use crucible_transformer::{CausalLmConfig, EncoderConfig, GenerationConfig, Pooling};
 use crucible_vision::VitConfig;
 
 use super::*;
 
 const SIDE: usize = 8;
+
+/// A run in a folder; one that goes on has a checkpoint there.
+pub fn run(folder: &Path, resume: bool) -> Run {
+    if resume {
+        std::fs::create_dir_all(folder.join("checkpoints/step-00000001")).unwrap();
+    }
+    Run {
+        dir: RunDir::new(folder),
+        seed: 0,
+        device: Device::flex(),
+        others: Vec::new(),
+        memory: None,
+        backend: "flex".into(),
+        interrupter: Interrupter::new(),
+        resume,
+        init: None,
+        data: String::new(),
+        tuning: false,
+        quiet: true,
+        profile: false,
+        tensorboard: false,
+    }
+}
 
 /// A picture of one grey.
 fn picture(grey: u8) -> ImageSource {
@@ -45,6 +75,7 @@ fn conversations() -> Vec<Conversation> {
             .collect(),
         images: images.iter().map(|grey| picture(*grey)).collect(),
         task: String::new(),
+        place: None,
     };
     vec![
         conversation("one", &[10], &["# what is it ?", "dark", "and so ?", "yes"]),
@@ -197,4 +228,91 @@ fn together_each_answers_as_it_would_alone() {
         error.to_string().contains("1 pictures are shown"),
         "{error}"
     );
+}
+
+/// Data that has been found sound is not looked through again, as long as it and what is asked are the same.
+#[test]
+fn a_resumed_run_is_not_audited_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let voice = speaker().voice;
+    let data = |digest: &str, answer: &str| {
+        let mut conversation = conversations().remove(3);
+        conversation.turns[1].text = answer.into();
+        let samples = |conversations| Arc::new(InMemDataset::new(conversations));
+        InstructionData {
+            name: "test".into(),
+            train: samples(vec![conversation]),
+            valid: samples(Vec::new()),
+            test: samples(Vec::new()),
+            labels: Vec::new(),
+            digest: digest.into(),
+        }
+    };
+    let (sound, broken) = (data("a", "good day"), data("a", " "));
+    let all = AuditConfig::default();
+    let look = |data: &InstructionData, resume, config: &AuditConfig| {
+        audited(
+            &run(folder.path(), resume),
+            data,
+            &voice.renderer,
+            4,
+            config,
+        )
+    };
+    look(&sound, false, &all).unwrap();
+    // That nothing is found shows that nothing was looked at.
+    look(&broken, true, &all).unwrap();
+    look(&broken, true, &AuditConfig { images: 1 }).unwrap_err();
+    // What did not pass is looked through again, and so is other data.
+    look(&broken, true, &AuditConfig { images: 1 }).unwrap_err();
+    look(&sound, true, &all).unwrap();
+    look(&data("b", " "), true, &all).unwrap_err();
+    look(&sound, false, &all).unwrap();
+    look(&broken, false, &all).unwrap_err();
+}
+
+/// Through the library: what goes, what is kept of it, and what is refused.
+#[test]
+fn a_training_split_is_cleaned_of_what_is_tested() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, other] = ["hello", "good bye"].map(|text| {
+        let mut conversation = conversations().remove(3);
+        conversation.turns[0].text = text.into();
+        conversation.id = text.into();
+        conversation
+    });
+    let samples = |conversations: &[&Conversation]| {
+        let conversations = conversations.iter().map(|one| (*one).clone());
+        Arc::new(InMemDataset::new(conversations.collect()))
+    };
+    let mut data = InstructionData {
+        name: "test".into(),
+        train: samples(&[&one, &other]),
+        valid: samples(&[]),
+        test: samples(&[&one]),
+        labels: Vec::new(),
+        digest: "a".into(),
+    };
+    let (run, copies) = (run(folder.path(), false), CleanConfig::copies());
+    let left = cleaned(&run, &data, &copies).unwrap();
+    assert_eq!((left.train.len(), left.test.len()), (1, 1));
+    assert_eq!(left.train.get(0).unwrap().id, "good bye");
+    let kept: serde_json::Value = run.dir.read_json("cleaned.json").unwrap();
+    assert_eq!(kept[0]["conversations"][0]["id"], "hello");
+    // To score on the test split alone, nothing needs cleaning; examples come from what has been cleaned.
+    let trained_on = |shots, split| {
+        let score = ScoreConfig {
+            shots,
+            ..ScoreConfig::short(1)
+        };
+        let data = cleaned_for(&score, split, data.clone(), &copies).unwrap();
+        data.train.len()
+    };
+    assert_eq!(trained_on(0, Split::Test), 2);
+    assert_eq!(trained_on(1, Split::Test), 1);
+    assert_eq!(trained_on(0, Split::Train), 1);
+    data.train = data.test.clone();
+    let error = cleaned(&run, &data, &copies).map(|_| ()).unwrap_err();
+    let expected = "thrown away: 1 of 1 of train: 1 duplicate";
+    assert!(error.to_string().contains(expected), "{error}");
 }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crucible_datasets::instruction::{
-    BuiltIn, ChatError, ChatTemplate, Conversation, ImageTokens, Rendered, Renderer, Role,
-    SpecialTokens, Turn,
+    BuiltIn, ChatError, ChatTemplate, ImageTokens, Rendered, Renderer, SpecialTokens,
 };
 use crucible_datasets::{Tokenizer as Trained, TokenizerConfig};
-use crucible_training::{Error, Run};
+use crucible_training::{Error, Run, tell};
 use crucible_transformer::GenerationConfig;
 use crucible_weights::files;
 use schemars::JsonSchema;
@@ -34,7 +34,8 @@ const ROLES: &str = "system user assistant instruction input response below";
 pub struct ChatConfig {
     /// The chat template: chatml, llama-2, vicuna, zephyr, alpaca or plain.
     pub template: BuiltIn,
-    /// Take the template that comes with published weights, where they have one, in place of `template`.
+    /// Take the template that comes with published weights, where they have one, in place of `template`; or alpaca, where
+    /// their tokenizer lacks the tokens of `template`, as GPT-2's does those of chatml.
     pub own_template: bool,
     /// The most tokens of a conversation, pictures included; longer ones are refused, none is cut.
     pub max_length: usize,
@@ -68,6 +69,10 @@ struct Kept {
     special: SpecialTokens,
     tokens_per_image: usize,
     max_length: usize,
+    /// When the run was started, in seconds since 1970: some templates write the day into the system turn, which must be
+    /// the same when the run goes on, is scored again and is talked with.
+    #[serde(default = "now")]
+    started: u64,
 }
 
 /// Tokenizer and template of a model.
@@ -77,7 +82,7 @@ pub struct Voice {
     pub renderer: Arc<Renderer>,
     /// Tokens that end an answer.
     pub stops: Vec<u32>,
-    /// Texts that do, where no token does.
+    /// Texts that do, where the template closes an answer without a token.
     stop_strings: Vec<String>,
     kept: Kept,
     json: String,
@@ -112,6 +117,7 @@ impl Voice {
             special,
             tokens_per_image,
             max_length: chat.max_length,
+            started: now(),
         };
         Self::new(inner, kept)
     }
@@ -120,7 +126,7 @@ impl Voice {
     ///
     /// # Errors
     ///
-    /// Those of the files and the template.
+    /// Those of the files and the template; [`Error::Usage`] when the tokenizer lacks the tokens of the template.
     pub fn published(
         path: &Path,
         chat: &ChatConfig,
@@ -128,35 +134,46 @@ impl Voice {
     ) -> Result<Self, Error> {
         let files = files::tokenizer(path).map_err(Error::data)?;
         let inner = parsed(&files.json, path)?;
+        let special = SpecialTokens {
+            bos: files.bos,
+            eos: files.eos,
+            pad: files.pad,
+            unk: None,
+        };
+        let source = files.chat_template.filter(|_| chat.own_template);
         let kept = Kept {
-            source: files.chat_template.filter(|_| chat.own_template),
-            built_in: chat.template,
-            special: SpecialTokens {
-                bos: files.bos,
-                eos: files.eos,
-                pad: files.pad,
-                unk: None,
+            built_in: match source {
+                Some(_) => chat.template,
+                None => fitting(chat, &inner, &special)?,
             },
+            source,
+            special,
             tokens_per_image,
             max_length: chat.max_length,
+            started: now(),
         };
         Self::new(inner, kept)
+    }
+
+    /// That of a run that goes on, as it was kept; else a new one, which is to be [kept](Self::keep). (What lies there
+    /// before a checkpoint does may be of another configuration that failed.)
+    ///
+    /// # Errors
+    ///
+    /// Those of reading, and of `new`.
+    pub fn of(run: &Run, new: impl FnOnce() -> Result<Self, Error>) -> Result<Self, Error> {
+        match run.goes_on() {
+            true => Self::reopen(run),
+            false => new(),
+        }
     }
 
     /// Keeps it with a run.
     ///
     /// # Errors
     ///
-    /// [`Error::Run`] when the run was started with another.
+    /// Those of writing.
     pub fn keep(&self, run: &Run) -> Result<(), Error> {
-        let file = run.dir.file(TOKENIZER);
-        if std::fs::read(&file).is_ok_and(|kept| kept != self.json.as_bytes()) {
-            return Err(Error::Run {
-                path: file,
-                reason: "the tokenizer has changed since this run started; choose another --out"
-                    .into(),
-            });
-        }
         run.dir.write(TOKENIZER, self.json.as_bytes())?;
         run.dir.write_json(CHAT, &self.kept)
     }
@@ -187,17 +204,24 @@ impl Voice {
             token: IMAGE_TOKEN.into(),
             per_image: kept.tokens_per_image,
         });
-        let renderer = Renderer::new(inner, template.map_err(chat)?, image, kept.max_length);
+        let template = template.map_err(chat)?;
+        let template = template.at(UNIX_EPOCH + Duration::from_secs(kept.started));
+        let renderer = Renderer::new(inner, template, image, kept.max_length);
         let renderer = renderer.map_err(chat)?;
-        let stops = stops(&renderer, &kept.special).map_err(chat)?;
-        let stop_strings = match stops.is_empty() {
-            true => vec!["\n".into()],
-            false => Vec::new(),
-        };
+        let ending = renderer.ending().map_err(chat)?;
+        // The end of text ends an answer in any case, as it does a text without a template.
+        let eos = kept.special.eos.as_deref();
+        let eos = eos.and_then(|eos| renderer.tokenizer().token_to_id(eos));
+        let mut stops: Vec<u32> = ending.token.into_iter().chain(eos).collect();
+        stops.sort_unstable();
+        stops.dedup();
         Ok(Self {
             renderer: Arc::new(renderer),
             stops,
-            stop_strings,
+            stop_strings: match ending.token {
+                Some(_) => Vec::new(),
+                None => stop_string(&ending.text).into_iter().collect(),
+            },
             kept,
             json,
         })
@@ -279,41 +303,63 @@ impl Voice {
     }
 }
 
-/// The special tokens that end an answer.
-fn stops(renderer: &Renderer, special: &SpecialTokens) -> Result<Vec<u32>, ChatError> {
-    let turn = |role, text: &str| Turn {
-        role,
-        text: text.into(),
-    };
-    let example = Conversation {
-        id: "example".into(),
-        turns: vec![turn(Role::User, "a"), turn(Role::Assistant, "b")],
-        images: Vec::new(),
-        task: String::new(),
-    };
-    let rendered = renderer.render(&example)?;
-    let tokenizer = renderer.tokenizer();
+/// The built-in template that a published tokenizer is used with: the one that is asked for, or alpaca where weights
+/// that may bring a template of their own have none.
+fn fitting(
+    chat: &ChatConfig,
+    tokenizer: &Tokenizer,
+    special: &SpecialTokens,
+) -> Result<BuiltIn, Error> {
     let added = tokenizer.get_added_tokens_decoder();
-    let said = rendered
-        .ids
-        .iter()
-        .zip(&rendered.labels)
-        .filter(|(_, said)| **said);
-    let ends = said.map(|(id, _)| *id);
-    let mut stops: Vec<u32> = ends
-        .filter(|id| added.get(id).is_some_and(|token| token.special))
-        .collect();
-    let eos = special.eos.as_deref();
-    stops.extend(eos.and_then(|eos| tokenizer.token_to_id(eos)));
-    stops.sort_unstable();
-    stops.dedup();
-    // The end of text alone ends nothing where the template writes none.
-    let written = rendered.ids.iter().any(|id| stops.contains(id));
-    Ok(if written { stops } else { Vec::new() })
+    let has = |name: &str| {
+        added
+            .values()
+            .any(|token| token.special && token.content == name)
+    };
+    let fits = |template: BuiltIn| {
+        let ends = !template.needs_eos() || special.eos.as_deref().is_some_and(has);
+        ends && template.control().iter().all(|name| has(name))
+    };
+    let asked = chat.template;
+    if fits(asked) {
+        return Ok(asked);
+    }
+    let lacks = format!(
+        "the template {} ends an answer with {}, which is no special token of this tokenizer",
+        asked.name(),
+        asked.control().last().unwrap_or(&"eos_token")
+    );
+    if chat.own_template && fits(BuiltIn::Alpaca) {
+        tell!("{lacks}: alpaca is used");
+        return Ok(BuiltIn::Alpaca);
+    }
+    let others = BuiltIn::ALL.into_iter().filter(|template| fits(*template));
+    let others: Vec<&str> = others.map(BuiltIn::name).collect();
+    Err(Error::Usage(format!(
+        "{lacks}; set chat.template to one of: {}",
+        others.join(", ")
+    )))
+}
+
+/// What ends an answer in plain text. White space around a text that ends one need not be waited for.
+fn stop_string(ending: &str) -> Option<String> {
+    let text = match ending.trim() {
+        "" => ending,
+        text => text,
+    };
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }
 
 fn parsed(json: &str, path: &Path) -> Result<Tokenizer, Error> {
-    json.parse().map_err(|error: tokenizers::Error| {
-        Error::Usage(format!("{}: tokenizer.json: {error}", path.display()))
-    })
+    files::load_tokenizer(json)
+        .map_err(|error| Error::Usage(format!("{}: {error}", path.display())))
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,7 @@ fn the_first_of_equal_conversations_is_kept() {
     );
     let copy = |id: &str, of: &str| Dropped {
         id: id.into(),
+        place: None,
         reason: Reason::Duplicate { of: of.into() },
     };
     assert_eq!(
@@ -103,6 +104,7 @@ fn near_copies_go_and_contradictions_stay() {
     // 56 shingles each, five of which hold the changed word.
     let near = |id: &str, similarity| Dropped {
         id: id.into(),
+        place: None,
         reason: Reason::NearDuplicate {
             of: "a".into(),
             similarity,

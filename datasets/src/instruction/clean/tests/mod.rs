@@ -2,6 +2,7 @@
 
 mod copies;
 mod flaws;
+mod splits;
 
 use std::io::Cursor;
 
@@ -25,6 +26,7 @@ fn talk(id: &str, texts: &[&str]) -> Conversation {
         turns: turns.collect(),
         images: Vec::new(),
         task: String::new(),
+        place: None,
     }
 }
 
