@@ -15,7 +15,7 @@ use crucible_datasets::{AugmentConfig, LoaderConfig, Split, TokenizerConfig};
 use crucible_shared::instruction::{
     ChatConfig, InstructionCollate, ScoreConfig, Speaker, TextModel, Voice, audited,
 };
-use crucible_shared::{LanguageConfig, data_name, final_split, learn};
+use crucible_shared::{LanguageConfig, Origin, data_name, final_split, learn};
 use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,10 +49,11 @@ impl TextConfig {
         open_instructions(data_name(command, run, &self.data)).map_err(Error::data)
     }
 
-    fn voice(&self, data: &InstructionData) -> Result<Voice, Error> {
-        match self.language.is_published() {
-            true => Voice::published(&self.language.folder()?, &self.chat, 0),
-            false => {
+    fn voice(&self, origin: &Origin, data: &InstructionData, run: &Run) -> Result<Voice, Error> {
+        match origin {
+            Origin::Published(path) => Voice::published(path, &self.chat, 0),
+            Origin::Kept => Voice::reopen(run),
+            Origin::Fresh => {
                 let texts = training_texts(data).map_err(Error::data)?;
                 Voice::fresh(&self.tokenizer, &self.chat, 0, texts)
             }
@@ -86,14 +87,16 @@ impl Recipe for Text {
     fn train(config: &TextConfig, run: &Run) -> Result<Outcome, Error> {
         let data = config.open("", run)?;
         run.record_data(&data.digest)?;
-        let voice = config.voice(&data)?;
+        let origin = config.language.origin(run)?;
+        let voice = config.voice(&origin, &data, run)?;
         audited(run, &data, &voice.renderer, 0)?;
         voice.keep(run)?;
+        let (vocabulary, max_length) = (voice.vocabulary_size(), config.chat.max_length);
         let sizes = config
             .language
-            .sizes(voice.vocabulary_size(), config.chat.max_length)?;
+            .sizes(&origin, run, vocabulary, max_length)?;
         let device = run.training_device(&config.training);
-        let model = TextModel::new(config.language.start(&sizes, run, &device)?);
+        let model = TextModel::new(config.language.start(&origin, &sizes, run, &device)?);
         let (renderer, augment) = (voice.renderer.clone(), AugmentConfig::default());
         let collate = InstructionCollate::new(renderer, None, augment, config.chat.packing);
         let collate = Arc::new(collate.map_err(Error::data)?);

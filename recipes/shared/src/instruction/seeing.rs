@@ -17,7 +17,7 @@ use super::model::VisualModel;
 use super::sight::SightConfig;
 use super::speaker::Speaker;
 use super::voice::{ChatConfig, Voice};
-use crate::{LanguageConfig, learn};
+use crate::{LanguageConfig, Origin, learn};
 
 /// The parts of a configuration that such a model is made of.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +53,9 @@ impl Seeing<'_> {
         data: &InstructionData,
     ) -> Result<(Fitted<VisualModel>, Voice), Error> {
         let images = self.images()?;
-        let voice = self.voice(data)?;
-        let model = self.start(&voice, run, &run.training_device(training))?;
+        let origins = [self.vision.origin(run)?, self.language.origin(run)?];
+        let voice = self.voice(&origins, data, run)?;
+        let model = self.start(&origins, &voice, run, &run.training_device(training))?;
         audited(run, data, &voice.renderer, self.features(&model, run))?;
         voice.keep(run)?;
         let (renderer, packing) = (voice.renderer.clone(), self.chat.packing);
@@ -108,26 +109,39 @@ impl Seeing<'_> {
         Ok(Arc::new(images))
     }
 
-    fn voice(&self, data: &InstructionData) -> Result<Voice, Error> {
-        let tower = self.vision.sizes(self.image)?;
+    fn voice(
+        &self,
+        [vision, language]: &[Origin; 2],
+        data: &InstructionData,
+        run: &Run,
+    ) -> Result<Voice, Error> {
+        let tower = self.vision.sizes(vision, run, self.image)?;
         let features = self.vision.features.of(tower.patch_embedding().patches());
         let tokens = self.connector.tokens(features);
-        match self.language.is_published() {
-            true => Voice::published(&self.language.folder()?, self.chat, tokens),
-            false => {
+        match language {
+            Origin::Published(path) => Voice::published(path, self.chat, tokens),
+            Origin::Kept => Voice::reopen(run),
+            Origin::Fresh => {
                 let texts = training_texts(data).map_err(Error::data)?;
                 Voice::fresh(self.tokenizer, self.chat, tokens, texts)
             }
         }
     }
 
-    fn start(&self, voice: &Voice, run: &Run, device: &Device) -> Result<VisualModel, Error> {
-        let tower = self.vision.sizes(self.image)?;
-        let max_length = self.chat.max_length;
-        let sizes = self.language.sizes(voice.vocabulary_size(), max_length)?;
+    fn start(
+        &self,
+        origins: &[Origin; 2],
+        voice: &Voice,
+        run: &Run,
+        device: &Device,
+    ) -> Result<VisualModel, Error> {
+        let [vision, language] = origins;
+        let tower = self.vision.sizes(vision, run, self.image)?;
+        let (vocabulary, max_length) = (voice.vocabulary_size(), self.chat.max_length);
+        let sizes = self.language.sizes(language, run, vocabulary, max_length)?;
         let (vision, language) = (
-            self.vision.start(&tower, run, device)?,
-            self.language.start(&sizes, run, device)?,
+            self.vision.start(vision, &tower, run, device)?,
+            self.language.start(language, &sizes, run, device)?,
         );
         let trains = self.vision.train && !self.connector_alone;
         let encoder = VisionLanguage {
