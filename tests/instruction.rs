@@ -12,6 +12,11 @@ use crate::support::{COLOURS, command, crucible, picture, read_json, read_json_l
 
 /// A tiny Llama of random weights, with a tokenizer beside it.
 fn published(folder: &Path) -> String {
+    with_words(folder, 7)
+}
+
+/// The same with so many words.
+fn with_words(folder: &Path, count: u32) -> String {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/weights/llama");
     let to = folder.join("llama");
     fs::create_dir_all(&to).unwrap();
@@ -37,6 +42,7 @@ fn write_tokenizer(folder: &Path, words: &[&str], special: usize) {
         .iter()
         .zip(0..)
         .map(|(word, id): (_, u32)| ((*word).to_owned(), json!(id)))
+        .chain((words.len() as u32..count).map(|id| (format!("word{id}"), json!(id))))
         .collect();
     let added: Vec<Value> = (0..special)
         .map(|id: usize| {
@@ -424,6 +430,31 @@ fn published_weights_answer_are_tuned_and_scored() {
     assert_eq!(both[0]["text"], raw(&["hello"])[0]["text"]);
     assert_eq!(both[1]["text"], raw(&["hello red user red"])[0]["text"]);
 
+    // A GGUF's folder would do as well; a tokenizer of another model does not.
+    let larger = tempfile::tempdir().unwrap();
+    let larger = with_words(larger.path(), 1000);
+    for args in [
+        vec!["generate", &larger, "--prompt", "hello"],
+        vec!["eval", &larger, "--data", "word-instructions"],
+        vec![
+            "train",
+            "instruction-text",
+            "--preset",
+            "smoke",
+            "--set",
+            &format!("language.weights={larger}"),
+        ],
+    ] {
+        let refused = crucible(folder.path(), &args).expect(2);
+        for part in [
+            "tokenizer has 1000 tokens",
+            "97 rows",
+            "resize_token_embeddings",
+        ] {
+            assert!(refused.stderr.contains(part), "{refused:#?}");
+        }
+    }
+
     let set = format!("language.weights={weights}");
     let tune = [
         "--set",
@@ -466,6 +497,70 @@ fn published_weights_answer_are_tuned_and_scored() {
     ];
     let scored = crucible(folder.path(), &args).expect(0);
     assert!(scored.stdout.contains("accuracy"), "{scored:#?}");
+}
+
+/// A run knows the weights that it started from, and needs them no more once it has a checkpoint.
+#[test]
+fn a_run_goes_on_without_the_published_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = published(folder.path());
+    let set = format!("language.weights={weights}");
+    let args = |steps, resume: &'static [&'static str]| {
+        let args = [
+            "train",
+            "instruction-text",
+            "--preset",
+            "smoke",
+            "--out",
+            "tuned",
+            "--set",
+            &set,
+            "--set",
+            "language.tune=lora",
+            "--set",
+            "chat.max_length=60",
+            "--set",
+            "training.checkpoint_every=2",
+            "--set",
+            steps,
+            "--set",
+            "score.most=2",
+            "--data",
+            "word-instructions",
+        ];
+        args.iter()
+            .chain(resume)
+            .map(|arg| (*arg).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let run = |args: Vec<String>| {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        crucible(folder.path(), &args)
+    };
+    run(args("training.steps=4", &[])).expect(0);
+    let record = read_json(folder.path().join("tuned/run.json"));
+    let digest = "23c6f16164c2edf55dae774c04eef95cfcd78e5b4422464866d0d723b8d94d5c";
+    assert_eq!(
+        record["weights"],
+        json!({"language/model.safetensors": digest})
+    );
+    // As if it had been killed before its end.
+    fs::remove_file(folder.path().join("tuned/result.json")).unwrap();
+    fs::rename(&weights, folder.path().join("elsewhere")).unwrap();
+    run(args("training.steps=4", &["--resume"])).expect(0);
+    let answered = crucible(
+        folder.path(),
+        &[
+            "--json",
+            "generate",
+            "tuned",
+            "--prompt",
+            "hello",
+            "--max-new-tokens",
+            "3",
+        ],
+    );
+    assert_eq!(answered.expect(0).json()[0]["prompt"], "hello");
 }
 
 #[test]

@@ -5,8 +5,10 @@ use burn::train::Interrupter;
 use crucible_datasets::Split;
 use crucible_instruction::evaluate;
 use crucible_shared::instruction::ScoreConfig;
+use crucible_shared::located;
 use crucible_training::tell;
 use crucible_training::{AnyRecipe, Error, Outcome, Run, RunDir, RunRecord, recipe, run, run_dir};
+use crucible_weights::files::holds_weights;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,8 @@ Examples:
   crucible eval runs/vqa-quick-late-seed0 --data my/folder
   crucible eval smollm2.gguf --data word-instructions --shots 4")]
 pub struct Args {
-    /// Run directory, or published weights of a language model: a Hugging Face folder or a GGUF file
+    /// Run directory, or published weights of a language model: a Hugging Face folder, a GGUF file, or `hf:org/name` in a
+    /// binary with the feature `hub`
     #[arg(value_name = "RUN|WEIGHTS")]
     run: PathBuf,
 
@@ -67,9 +70,9 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
             Split::ALL.map(Split::name),
         ));
     }
-    let (name, data, outcome) = match args.is_published() {
-        true => args.published()?,
-        false => args.trained()?,
+    let (name, data, outcome) = match args.weights()? {
+        Some(path) => args.published(&path)?,
+        None => args.trained()?,
     };
     let measured = outcome.metrics.values().all(|value| value.is_finite());
     if !measured || outcome.metrics.is_empty() {
@@ -96,10 +99,13 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
 }
 
 impl Args {
-    /// Whether published weights are evaluated.
-    fn is_published(&self) -> bool {
-        let is_run = self.run.join(run_dir::RUN).exists();
-        !is_run && (self.run.is_file() || self.run.join("config.json").exists())
+    /// Where the published weights are that are evaluated; none if it is a run.
+    fn weights(&self) -> Result<Option<PathBuf>, Error> {
+        if self.run.join(run_dir::RUN).exists() {
+            return Ok(None);
+        }
+        let path = located(&self.run.to_string_lossy())?;
+        Ok(Some(path).filter(|path| holds_weights(path)))
     }
 
     /// What a run is called, on which data it was measured, and what it came to.
@@ -128,7 +134,7 @@ impl Args {
     }
 
     /// The same of published weights.
-    fn published(&self) -> Result<(String, String, Outcome), Error> {
+    fn published(&self, path: &Path) -> Result<(String, String, Outcome), Error> {
         let Some(data) = self.data.as_deref() else {
             return Err(Error::Usage(
                 "published weights have no data of their own; name some with --data".into(),
@@ -140,7 +146,7 @@ impl Args {
             shots: self.shots.unwrap_or(0),
             ..ScoreConfig::short(NEW_TOKENS)
         };
-        let outcome = evaluate(&self.run, &device, data, &self.split, &score)?;
+        let outcome = evaluate(path, &device, data, &self.split, &score)?;
         Ok(("published weights".into(), data.into(), outcome))
     }
 }

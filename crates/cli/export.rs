@@ -22,10 +22,14 @@ pub struct Args {
     /// The folder to write, which must not be there
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
+
+    /// Backend [default: the run's own]
+    #[arg(long, value_name = "NAME[:N]")]
+    backend: Option<String>,
 }
 
 pub fn run(args: &Args) -> Result<ExitCode, Error> {
-    let (recipe, record, run) = eval::reopen(&args.run, None)?;
+    let (recipe, record, run) = eval::reopen(&args.run, args.backend.as_deref())?;
     export(recipe.name(), &record.config, &run, &args.folder)?;
     tell!("wrote {}", args.folder.display());
     Ok(ExitCode::SUCCESS)

@@ -7,10 +7,10 @@ use crucible_datasets::instruction::{
     AuditConfig, BuiltIn, Span, audit, open_instructions, training_texts,
 };
 use crucible_shared::instruction::{ChatConfig, Voice, thrown_away};
+use crucible_shared::located;
 use crucible_training::{Error, tell};
 use serde::Serialize;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
 
 /// How conversations are written.
 #[derive(clap::Args)]
@@ -20,10 +20,10 @@ pub struct Chat {
     #[arg(long)]
     pub chat: bool,
 
-    /// Tokenizer and template of published weights: a Hugging Face folder or a GGUF file [default: a vocabulary of the
-    /// data's own]
-    #[arg(long, value_name = "PATH", requires = "chat")]
-    weights: Option<PathBuf>,
+    /// Tokenizer and template of published weights: a Hugging Face folder, a GGUF file, or `hf:org/name` in a binary with
+    /// the feature `hub` [default: a vocabulary of the data's own]
+    #[arg(long, value_name = "WEIGHTS", requires = "chat")]
+    weights: Option<String>,
 
     /// Chat template: chatml, llama-2, vicuna, zephyr, alpaca or plain [default: that of the weights, or chatml]
     #[arg(long, value_name = "NAME", requires = "chat")]
@@ -69,7 +69,7 @@ pub fn show(name: &str, chat: &Chat, json: bool) -> Result<(), Error> {
         per_picture: 0,
     };
     let voice = match &chat.weights {
-        Some(path) => Voice::published(path, &config, chat.image_tokens)?,
+        Some(name) => Voice::published(&located(name)?, &config, chat.image_tokens)?,
         None => {
             let texts = training_texts(&data).map_err(Error::data)?;
             Voice::fresh(

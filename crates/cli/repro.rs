@@ -196,6 +196,9 @@ fn compare(dir: &RunDir, again: &RunDir, old: &RunRecord) -> Result<Repeated, Er
     if old.data_digest != new.data_digest {
         differences.push("the data is other data than it was".into());
     }
+    if !old.weights.is_empty() && old.weights != new.weights {
+        differences.push("the published weights are other weights than they were".into());
+    }
     if old.threads != new.threads {
         differences.push(format!("threads were {}, now {}", old.threads, new.threads));
     }

@@ -3,15 +3,15 @@
 use crate::{devices, eval};
 use crucible_instruction::{open, published};
 use crucible_shared::instruction::Answers;
-use crucible_training::{Error, run_dir, tell};
+use crucible_shared::located;
+use crucible_training::{Error, run_dir};
 use crucible_transformer::GenerationConfig;
-use crucible_weights::locate;
 use std::path::{Path, PathBuf};
 
 /// Which model, and how it goes on.
 #[derive(clap::Args)]
 pub struct Speaking {
-    /// Run of `instruction-text` or `instruction-visual`, or published weights of a language model: a Hugging Face folder
+    /// Run of `instruction-text` or `instruction-visual`, or published weights of a language model: a Hugging Face folder,
     /// a GGUF file, or `hf:org/name` in a binary with the feature `hub`
     #[arg(value_name = "RUN|WEIGHTS")]
     pub model: PathBuf,
@@ -68,8 +68,7 @@ impl Speaking {
             let (recipe, record, run) = eval::reopen(&self.model, self.backend.as_deref())?;
             return open(recipe.name(), &record.config, &run);
         }
-        let name = self.model.to_string_lossy();
-        let path = locate(&name, &mut |line| tell!("{line}")).map_err(Error::data)?;
+        let path = located(&self.model.to_string_lossy())?;
         if !path.exists() {
             return Err(Error::Usage(missing(&path)));
         }

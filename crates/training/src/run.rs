@@ -42,6 +42,10 @@ pub struct RunRecord {
     pub scored_on: String,
     /// SHA-256 of the data as the recipe read it; empty until then.
     pub data_digest: String,
+    /// SHA-256 of the files of published weights that it started from, as `language/model.safetensors`; empty until they
+    /// are read, and in records older than the question.
+    #[serde(default)]
+    pub weights: BTreeMap<String, String>,
     /// Versions of the crates that decide the result.
     pub versions: BTreeMap<String, String>,
     /// SHA-256 of the resolved configuration; every checkpoint carries it too.
@@ -74,6 +78,7 @@ impl RunRecord {
             data: data.to_string(),
             scored_on: test(),
             data_digest: String::new(),
+            weights: BTreeMap::new(),
             versions: BTreeMap::from([
                 version("crucible", env!("CARGO_PKG_VERSION")),
                 version("burn", BURN_VERSION),
@@ -288,6 +293,40 @@ impl Run {
         record.data_digest = digest.to_string();
         self.dir.write_json(run_dir::RUN, &record)
     }
+
+    /// Notes in `run.json` which published weights a part of the model starts from: the SHA-256 of their files. A part
+    /// calls it before it reads them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Run`] when they have changed since the run started.
+    pub fn record_weights(
+        &self,
+        part: &str,
+        digests: BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        let mut record = self.record()?;
+        let now: BTreeMap<String, String> = digests
+            .into_iter()
+            .map(|(file, digest)| (format!("{part}/{file}"), digest))
+            .collect();
+        let mut then = record.weights.iter();
+        let of_part = |(file, _): &(&String, &String)| file.starts_with(&format!("{part}/"));
+        if let Some((file, digest)) =
+            then.find(|then| of_part(then) && now.get(then.0) != Some(then.1))
+        {
+            let found = now.get(file).map_or("none", String::as_str);
+            return Err(Error::Run {
+                path: self.dir.path().to_path_buf(),
+                reason: format!(
+                    "the weights {file} have changed since this run started ({digest} then, {found} now); put the \
+                     old ones back or choose another --out"
+                ),
+            });
+        }
+        record.weights.extend(now);
+        self.dir.write_json(run_dir::RUN, &record)
+    }
 }
 
 /// Reads `run.json` of the run at `path`.
@@ -358,6 +397,28 @@ mod tests {
         let error = run.record_data("bb").unwrap_err();
         assert!(error.to_string().contains("aa then, bb now"), "{error}");
         assert_eq!(run.record().unwrap().data_digest, "aa");
+    }
+
+    #[test]
+    fn weights_that_changed_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = run(folder.path(), false);
+        let record = |part, digest: &str| {
+            let digests = BTreeMap::from([("model.safetensors".into(), digest.into())]);
+            run.record_weights(part, digests)
+        };
+        record("language", "aa").unwrap();
+        record("vision", "bb").unwrap();
+        record("language", "aa").unwrap();
+        let error = record("language", "bb").unwrap_err().to_string();
+        for part in ["language/model.safetensors", "aa then, bb now"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let error = run.record_weights("vision", BTreeMap::new()).unwrap_err();
+        assert!(error.to_string().contains("bb then, none now"), "{error}");
+        let weights = run.record().unwrap().weights;
+        assert_eq!(weights["language/model.safetensors"], "aa");
+        assert_eq!(weights["vision/model.safetensors"], "bb");
     }
 
     #[test]

@@ -74,6 +74,7 @@ impl Table {
             scores: cache.iter().map(|context| self.row(context)).collect(),
             cache,
             prompts: prompts.to_vec(),
+            keys: Vec::new(),
         }
     }
 }

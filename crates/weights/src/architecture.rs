@@ -91,7 +91,13 @@ impl CausalCheckpoint {
             },
         };
         if let Some(table) = json.as_object_mut() {
-            table.insert("eos_token_id".into(), ends.into());
+            // Left out, transformers would take 2 of a Llama; an empty list stops its `generate`.
+            let ends = if ends.is_empty() {
+                Value::Null
+            } else {
+                ends.into()
+            };
+            table.insert("eos_token_id".into(), ends);
             table.insert("tie_word_embeddings".into(), config.tied.into());
             table.insert("torch_dtype".into(), "float32".into());
         }

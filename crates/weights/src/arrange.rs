@@ -44,14 +44,14 @@ impl Array {
     }
 
     /// From their form to ours, which has that shape; none where it does not fit.
-    pub fn to_ours(&self, form: Form, shape: &[usize]) -> Option<Self> {
+    pub fn to_ours(self, form: Form, shape: &[usize]) -> Option<Self> {
         let found = match (form, self.shape.as_slice()) {
             (Form::Same | Form::Axes(_), theirs) => {
                 let squeezed = |shape: &[usize]| -> Vec<usize> {
                     shape.iter().copied().filter(|&side| side != 1).collect()
                 };
-                (squeezed(theirs) == squeezed(shape))
-                    .then(|| Self::new(shape.to_vec(), self.values.clone()))?
+                let fits = squeezed(theirs) == squeezed(shape);
+                return fits.then(|| Self::new(shape.to_vec(), self.values));
             }
             (Form::Transposed, &[rows, columns]) => self.transposed(rows, columns),
             (Form::Patches { channels, size }, &[out, c, y, x])
@@ -68,24 +68,17 @@ impl Array {
     }
 
     /// From our form to theirs.
-    pub fn to_theirs(&self, form: Form) -> Option<Self> {
-        match (form, self.shape.as_slice()) {
-            (Form::Same, _) => Some(self.clone()),
-            (Form::Axes(axes), shape) => {
-                let (first, rest) = shape.split_at(shape.len().saturating_sub(axes));
-                let mut new = vec![1; axes.saturating_sub(rest.len())];
-                new.extend(rest);
-                let plain = first.iter().all(|&side| side == 1);
-                plain.then(|| Self::new(new, self.values.clone()))
-            }
-            (Form::Transposed, &[rows, columns]) => Some(self.transposed(rows, columns)),
-            (Form::Patches { channels, size }, &[rows, out]) if rows == channels * size * size => {
+    pub fn to_theirs(self, form: Form) -> Option<Self> {
+        let theirs = theirs(form, &self.shape)?;
+        let values = match (form, self.shape.as_slice()) {
+            (Form::Transposed, &[rows, columns]) => self.reordered(1, rows, columns),
+            (Form::Patches { channels, size }, &[rows, out]) => {
                 let turned = self.transposed(rows, out);
-                let values = turned.reordered(out, size * size, channels);
-                Some(Self::new(vec![out, channels, size, size], values))
+                turned.reordered(out, size * size, channels)
             }
-            _ => None,
-        }
+            _ => self.values,
+        };
+        Some(Self::new(theirs, values))
     }
 
     fn transposed(&self, rows: usize, columns: usize) -> Self {
@@ -102,6 +95,24 @@ impl Array {
             }
         }
         values
+    }
+}
+
+/// The shape in their form of what has that shape in ours.
+pub(crate) fn theirs(form: Form, ours: &[usize]) -> Option<Vec<usize>> {
+    match (form, ours) {
+        (Form::Same, _) => Some(ours.to_vec()),
+        (Form::Axes(axes), _) => {
+            let (first, rest) = ours.split_at(ours.len().saturating_sub(axes));
+            let mut new = vec![1; axes.saturating_sub(rest.len())];
+            new.extend(rest);
+            first.iter().all(|&side| side == 1).then_some(new)
+        }
+        (Form::Transposed, &[rows, columns]) => Some(vec![columns, rows]),
+        (Form::Patches { channels, size }, &[rows, out]) => {
+            (rows == channels * size * size).then(|| vec![out, channels, size, size])
+        }
+        _ => None,
     }
 }
 
@@ -131,13 +142,14 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_none() {
         let array = counted(&[2, 3]);
-        assert!(array.to_ours(Form::Same, &[3, 2]).is_none());
-        assert!(array.to_ours(Form::Transposed, &[2, 3]).is_none());
+        assert!(array.clone().to_ours(Form::Same, &[3, 2]).is_none());
+        let turned = array.clone().to_ours(Form::Transposed, &[2, 3]);
+        assert!(turned.is_none());
         let form = Form::Patches {
             channels: 1,
             size: 2,
         };
-        assert!(array.to_ours(form, &[4, 1]).is_none());
+        assert!(array.clone().to_ours(form, &[4, 1]).is_none());
         let part = |axis, index, of| Part { axis, index, of };
         assert!(array.part(part(0, 0, 3)).is_none());
         assert!(array.part(part(0, 2, 2)).is_none());
@@ -149,9 +161,10 @@ mod tests {
     fn axes_of_length_one_come_and_go() {
         let shape = |ours: &[usize], axes| {
             let theirs = counted(ours).to_theirs(Form::Axes(axes))?;
+            let shape = theirs.shape.clone();
             let back = theirs.to_ours(Form::Axes(axes), ours).unwrap();
             assert_eq!(back, counted(ours));
-            Some(theirs.shape)
+            Some(shape)
         };
         assert_eq!(shape(&[1], 0), Some(vec![]));
         assert_eq!(shape(&[1, 1, 3], 1), Some(vec![3]));
@@ -163,11 +176,11 @@ mod tests {
         #[test]
         fn there_and_back_is_the_same(rows in 1usize..5, columns in 1usize..5, channels in 1usize..4, size in 1usize..4) {
             let array = counted(&[rows, columns]);
-            let ours = array.to_ours(Form::Transposed, &[columns, rows]).unwrap();
+            let ours = array.clone().to_ours(Form::Transposed, &[columns, rows]).unwrap();
             prop_assert_eq!(ours.to_theirs(Form::Transposed).unwrap(), array);
             let form = Form::Patches { channels, size };
             let array = counted(&[rows, channels, size, size]);
-            let ours = array.to_ours(form, &[size * size * channels, rows]).unwrap();
+            let ours = array.clone().to_ours(form, &[size * size * channels, rows]).unwrap();
             prop_assert_eq!(ours.to_theirs(form).unwrap(), array);
         }
 

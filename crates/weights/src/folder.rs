@@ -1,14 +1,14 @@
 //! A model as a folder that transformers loads.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::Path;
 
 use burn::module::Module;
 use serde_json::Value;
 
 use crate::rules::Rules;
-use crate::{Error, export};
+use crate::{Error, export, files};
 
 /// What goes along with weights, where it is there.
 const TEXTS: [&str; 5] = [
@@ -22,7 +22,7 @@ const TEXTS: [&str; 5] = [
 /// Writes a model as a folder in the Hugging Face layout: `model.safetensors`, `config.json`, and those of the texts for
 /// tokenizers, generation and images that lie in `source`, or beside it where it is a file.
 ///
-/// The folder gets its name when all is in it: it is whole or not there.
+/// The folder gets its name when all is in it and on the disk: it is whole or not there, even after a crash.
 ///
 /// # Errors
 ///
@@ -69,13 +69,21 @@ pub fn save_folder<M: Module>(
         let from = beside.join(name);
         if from.is_file() {
             let text = fs::read(&from).map_err(|error| Error::io(&from, error))?;
-            fs::write(unnamed.path().join(name), text).map_err(failed)?;
+            write(&unnamed.path().join(name), &text).map_err(failed)?;
         }
     }
     let config = format!("{config:#}\n");
-    fs::write(unnamed.path().join("config.json"), config).map_err(failed)?;
+    write(&unnamed.path().join("config.json"), config.as_bytes()).map_err(failed)?;
+    files::sync_folder(unnamed.path()).map_err(failed)?;
     fs::rename(unnamed.path(), folder).map_err(failed)?;
     // There is nothing left to be removed.
     let _ = unnamed.keep();
-    Ok(())
+    files::sync_folder(parent).map_err(failed)
+}
+
+/// Writes a file so that it is there after a power cut.
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(content)?;
+    file.sync_all()
 }

@@ -1,5 +1,7 @@
 //! Published tensors into a model.
 
+use std::fmt;
+
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
 
@@ -20,6 +22,17 @@ pub struct Loaded {
     pub unused: Vec<String>,
 }
 
+/// `272 tensors`, and the names of those that were not used.
+impl fmt::Display for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} tensors", self.taken)?;
+        match self.unused.is_empty() {
+            true => Ok(()),
+            false => write!(f, "; not used: {}", listed(&self.unused)),
+        }
+    }
+}
+
 /// Gives a model the tensors of a checkpoint. Fresh weights that are replaced are never drawn.
 ///
 /// # Errors
@@ -31,7 +44,6 @@ pub fn load<M: Module>(model: M, rules: &Rules, tensors: &Tensors) -> Result<(M,
         rules,
         tensors,
         used: Vec::new(),
-        last: None,
         loaded: Loaded::default(),
         wrong: Vec::new(),
         failed: None,
@@ -82,8 +94,6 @@ struct Placing<'a> {
     rules: &'a Rules,
     tensors: &'a Tensors,
     used: Vec<String>,
-    /// The tensor that was read last: of packed ones, several parts are wanted in a row.
-    last: Option<(String, Array)>,
     loaded: Loaded,
     wrong: Vec<String>,
     failed: Option<Error>,
@@ -115,16 +125,18 @@ impl Placing<'_> {
             .try_fold(1_usize, |size, side| size.checked_mul(*side));
         let wanted: usize = shape.iter().product();
         let parts = rule.part.map_or(1, |part| part.of);
-        let array = match size == wanted.checked_mul(parts) {
+        let array = match (size == wanted.checked_mul(parts), rule.part) {
             // Nothing of another size is read at all.
-            true => self.array(&name, &there)?,
-            false => None,
+            (false, _) => None,
+            (true, part) => {
+                let whole = Array::new(there.clone(), self.tensors.read(&name)?);
+                match part {
+                    Some(part) => whole.part(part),
+                    None => Some(whole),
+                }
+            }
         };
-        let array = array.and_then(|array| match rule.part {
-            Some(part) => array.part(part)?.to_ours(rule.form, shape),
-            None => array.to_ours(rule.form, shape),
-        });
-        let Some(array) = array else {
+        let Some(array) = array.and_then(|array| array.to_ours(rule.form, shape)) else {
             self.wrong.push(format!(
                 "`{name}` is {there:?} there, where the model has {shape:?} at `{path}`"
             ));
@@ -132,14 +144,6 @@ impl Placing<'_> {
         };
         self.loaded.taken += 1;
         Ok(Some(TensorData::new(array.values, array.shape)))
-    }
-
-    fn array(&mut self, name: &str, shape: &[usize]) -> Result<Option<Array>, Error> {
-        if self.last.as_ref().is_none_or(|(last, _)| last != name) {
-            let values = self.tensors.read(name)?;
-            self.last = Some((name.to_owned(), Array::new(shape.to_vec(), values)));
-        }
-        Ok(self.last.as_ref().map(|(_, array)| array.clone()))
     }
 }
 

@@ -2,9 +2,9 @@
 
 use burn::tensor::Device;
 use crucible_transformer::{CausalLm, Places};
-use crucible_weights::{CausalCheckpoint, Error};
+use crucible_weights::{CausalCheckpoint, Error, Loaded};
 use golden::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 mod golden;
 
@@ -108,6 +108,16 @@ fn tensors_that_do_not_fit_are_named() {
             loaded.unused.iter().any(|name| name.ends_with(layer)),
             "{loaded:?}"
         );
+        // By name, but not all of a long list.
+        let told = loaded.to_string();
+        let start = format!("{} tensors; not used: ", loaded.taken);
+        assert!(told.starts_with(&start) && told.contains(layer), "{told}");
+        let many = Loaded {
+            taken: 2,
+            unused: (0..20).map(|name| name.to_string()).collect(),
+            ..Loaded::default()
+        };
+        assert!(many.to_string().ends_with("10, 11 and 8 more"), "{many}");
         let error = load(3).unwrap_err();
         let Error::Missing { missing, .. } = &error else {
             panic!("{error}");
@@ -134,5 +144,19 @@ fn tensors_that_do_not_fit_are_named() {
         let error = checkpoint.load(copy.path(), &Device::flex()).unwrap_err();
         assert!(matches!(error, Error::Shapes { .. }), "{error}");
         assert!(error.to_string().contains(tensor), "{error}");
+    }
+}
+
+/// transformers takes token 2 of a Llama for the end where nothing is said, and fails on an empty list.
+#[test]
+fn a_model_that_nothing_ends_says_so() {
+    for name in ["gpt2", "llama"] {
+        let checkpoint = CausalCheckpoint::open(changed(name, |_| ()).path()).unwrap();
+        let json = |ends: &[u32]| {
+            let published = CausalCheckpoint::of(checkpoint.config.clone(), ends).unwrap();
+            published.json["eos_token_id"].clone()
+        };
+        assert_eq!(json(&[]), Value::Null);
+        assert_eq!(json(&[3, 5]), json!([3, 5]));
     }
 }

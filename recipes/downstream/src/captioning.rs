@@ -120,7 +120,7 @@ impl Recipe for Captioning {
 
     fn train(config: &CaptioningConfig, run: &Run) -> Result<Outcome, Error> {
         let (seeing, training) = (config.seeing(), &config.training);
-        seeing.check()?;
+        seeing.check(run)?;
         let data = open(data_name("", run, &config.data))?;
         run.record_data(&data.1.digest)?;
         let (fitted, voice) =

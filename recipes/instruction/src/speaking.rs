@@ -4,8 +4,8 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use crucible_datasets::instruction::open_instructions;
-use crucible_shared::LanguageConfig;
 use crucible_shared::instruction::{Answers, ChatConfig, ScoreConfig, Speaker, TextModel, Voice};
+use crucible_shared::{LanguageConfig, check_vocabulary, report};
 use crucible_training::{Error, Outcome, Recipe, Run, config};
 use crucible_weights::{CausalCheckpoint, save_folder};
 use toml::Table;
@@ -88,6 +88,9 @@ fn speaker(path: &Path, device: &Device) -> Result<Speaker<TextModel>, Error> {
     let checkpoint = CausalCheckpoint::open(path).map_err(Error::data)?;
     let chat = ChatConfig::published(checkpoint.config.max_length);
     let voice = Voice::published(path, &chat, 0)?;
-    let (model, _) = checkpoint.load(path, device).map_err(Error::data)?;
+    let name = path.display().to_string();
+    check_vocabulary(&name, voice.vocabulary_size(), checkpoint.config.vocabulary)?;
+    let (model, loaded) = checkpoint.load(path, device).map_err(Error::data)?;
+    report(&name, &loaded);
     Ok(Speaker::of_text(TextModel::new(model), voice, device))
 }

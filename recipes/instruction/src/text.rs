@@ -9,9 +9,7 @@
 use std::sync::Arc;
 
 use crucible_datasets::instruction::clean::CleanConfig;
-use crucible_datasets::instruction::{
-    AuditConfig, InstructionData, families, open_instructions, training_texts,
-};
+use crucible_datasets::instruction::{AuditConfig, InstructionData, families, open_instructions};
 use crucible_datasets::{AugmentConfig, LoaderConfig, Split, TokenizerConfig};
 use crucible_shared::instruction::{
     ChatConfig, InstructionCollate, ScoreConfig, Speaker, TextModel, Voice, audited, cleaned,
@@ -55,16 +53,6 @@ impl TextConfig {
         open_instructions(data_name(command, run, &self.data)).map_err(Error::data)
     }
 
-    fn voice(&self, data: &InstructionData) -> Result<Voice, Error> {
-        match self.language.is_published() {
-            true => Voice::published(&self.language.folder()?, &self.chat, 0),
-            false => {
-                let texts = training_texts(data).map_err(Error::data)?;
-                Voice::fresh(&self.tokenizer, &self.chat, 0, texts)
-            }
-        }
-    }
-
     /// A finished run, ready to answer.
     ///
     /// # Errors
@@ -95,16 +83,18 @@ impl Recipe for Text {
         let data = config.open("", run)?;
         run.record_data(&data.digest)?;
         let data = cleaned(run, &data, &config.clean)?;
-        let voice = Voice::of(run, || config.voice(&data))?;
+        let origin = config.language.origin(run)?;
+        let voice = Voice::begin(run, &origin, &config.tokenizer, &config.chat, 0, &data)?;
         audited(run, &data, &voice.renderer, 0, &config.audit)?;
         let score = &config.score;
         score.rehearse(&data, final_split(run), &voice.renderer)?;
         voice.keep(run)?;
+        let (vocabulary, max_length) = (voice.vocabulary_size(), config.chat.max_length);
         let sizes = config
             .language
-            .sizes(voice.vocabulary_size(), config.chat.max_length)?;
+            .sizes(&origin, run, vocabulary, max_length)?;
         let device = run.training_device(&config.training);
-        let model = TextModel::new(config.language.start(&sizes, run, &device)?);
+        let model = TextModel::new(config.language.start(&origin, &sizes, run, &device)?);
         let (renderer, augment) = (voice.renderer.clone(), AugmentConfig::default());
         let collate = InstructionCollate::new(renderer, None, augment, config.chat.packing);
         let collate = Arc::new(collate.map_err(Error::data)?);

@@ -111,7 +111,7 @@ impl Recipe for Visual {
 
     fn train(config: &VisualConfig, run: &Run) -> Result<Outcome, Error> {
         let (seeing, training) = (config.seeing(), &config.training);
-        seeing.check()?;
+        seeing.check(run)?;
         let data = config.open("", run)?;
         run.record_data(&data.digest)?;
         let data = cleaned(run, &data, &config.clean)?;

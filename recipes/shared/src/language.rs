@@ -1,16 +1,15 @@
 //! The language model of a recipe: fresh, or published weights; and which part of it trains.
 
-use std::path::PathBuf;
-
 use burn::module::Module;
 use burn::tensor::Device;
-use crucible_training::{Error, Run, tell};
+use crucible_training::{Error, Run};
 use crucible_transformer::{CausalLm, CausalLmConfig, LoraConfig};
-use crucible_weights::{CausalCheckpoint, locate};
+use crucible_weights::CausalCheckpoint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::setting::setting;
+use crate::{Origin, report};
 
 /// What its sizes came to, in the run's directory.
 const FILE: &str = "language.json";
@@ -83,38 +82,37 @@ impl LanguageConfig {
         if self.tune == Tune::Lora {
             self.lora.check().map_err(setting("language.lora"))?;
         }
-        match self.is_published() {
-            true => Ok(()),
-            false => self.own(1, 1).check().map_err(setting("language")),
+        match self.weights.is_empty() {
+            true => self.own(1, 1).check().map_err(setting("language")),
+            false => Ok(()),
         }
     }
 
-    /// Whether it starts from published weights.
-    pub fn is_published(&self) -> bool {
-        !self.weights.is_empty()
-    }
-
-    /// Where the published weights are.
+    /// Where it begins in a run.
     ///
     /// # Errors
     ///
-    /// Those of the hub, for weights that are named by their id on it.
-    pub fn folder(&self) -> Result<PathBuf, Error> {
-        locate(&self.weights, &mut |line| tell!("{line}")).map_err(Error::data)
+    /// Those of [`Origin::of`].
+    pub fn origin(&self, run: &Run) -> Result<Origin, Error> {
+        Origin::of("language", &self.weights, run)
     }
 
-    /// The sizes for a vocabulary and the longest sequence; those of published weights where they are given.
+    /// The sizes for a vocabulary and the longest sequence; those of published weights where it begins with some.
     ///
     /// # Errors
     ///
     /// [`Error::Usage`] for sizes that do not fit together, and what is wrong with the weights.
-    pub fn sizes(&self, vocabulary: usize, max_length: usize) -> Result<CausalLmConfig, Error> {
-        let sizes = match self.is_published() {
-            true => {
-                let checkpoint = CausalCheckpoint::open(&self.folder()?);
-                checkpoint.map_err(Error::data)?.config
-            }
-            false => self.own(vocabulary, max_length),
+    pub fn sizes(
+        &self,
+        origin: &Origin,
+        run: &Run,
+        vocabulary: usize,
+        max_length: usize,
+    ) -> Result<CausalLmConfig, Error> {
+        let sizes = match origin {
+            Origin::Published(path) => CausalCheckpoint::open(path).map_err(Error::data)?.config,
+            Origin::Kept => Self::kept(run)?,
+            Origin::Fresh => self.own(vocabulary, max_length),
         };
         sizes.check().map_err(setting("language"))?;
         if max_length > sizes.max_length {
@@ -123,9 +121,7 @@ impl LanguageConfig {
                 self.weights, sizes.max_length
             )));
         }
-        if vocabulary > sizes.vocabulary && !self.is_published() {
-            return Err(Error::Usage("the vocabulary has grown".into()));
-        }
+        check_vocabulary(&self.weights, vocabulary, sizes.vocabulary)?;
         Ok(sizes)
     }
 
@@ -143,7 +139,7 @@ impl LanguageConfig {
         .with_dropout(self.dropout)
     }
 
-    /// The model to train, with its published weights if it has any, frozen where it does not train. Keeps its sizes
+    /// The model to train, with its published weights if it begins with some, frozen where it does not train. Keeps its sizes
     /// with the run.
     ///
     /// # Errors
@@ -151,30 +147,22 @@ impl LanguageConfig {
     /// Those of the weights and of the run's directory.
     pub fn start(
         &self,
+        origin: &Origin,
         sizes: &CausalLmConfig,
         run: &Run,
         device: &Device,
     ) -> Result<CausalLm, Error> {
         run.dir.write_json(FILE, sizes)?;
-        let model = match self.is_published() {
-            true => {
-                let path = self.folder()?;
-                let checkpoint = CausalCheckpoint::open(&path).map_err(Error::data)?;
-                let (model, loaded) = checkpoint.load(&path, device).map_err(Error::data)?;
+        let model = match origin {
+            Origin::Published(path) => {
+                let checkpoint = CausalCheckpoint::open(path).map_err(Error::data)?;
+                let (model, loaded) = checkpoint.load(path, device).map_err(Error::data)?;
                 if !run.quiet {
-                    let unused = match loaded.unused.len() {
-                        0 => String::new(),
-                        count => format!("; {count} without a place: {}", loaded.unused.join(", ")),
-                    };
-                    tell!(
-                        "weights of {}: {} tensors{unused}",
-                        self.weights,
-                        loaded.taken
-                    );
+                    report(&self.weights, &loaded);
                 }
                 model
             }
-            false => sizes.init(device),
+            Origin::Fresh | Origin::Kept => sizes.init(device),
         };
         Ok(self.tuned(model))
     }
@@ -203,16 +191,32 @@ impl LanguageConfig {
         match self.tune {
             Tune::Full => model,
             Tune::Lora => model.with_lora(&self.lora),
-            Tune::Frozen => model.no_grad(),
+            Tune::Frozen => model.freeze(),
             Tune::LastLayers => {
                 let first = model.blocks.len().saturating_sub(self.last_layers);
                 let last = model.blocks.split_off(first);
                 let norm = model.norm.clone();
-                let mut model = model.no_grad();
+                let mut model = model.freeze();
                 model.blocks.extend(last);
                 model.norm = norm;
                 model
             }
         }
+    }
+}
+
+/// That the embedding has a row for each token of a tokenizer; it may have more. `weights` names both.
+///
+/// # Errors
+///
+/// [`Error::Usage`] with both numbers.
+pub fn check_vocabulary(weights: &str, tokens: usize, rows: usize) -> Result<(), Error> {
+    match tokens > rows {
+        true => Err(Error::Usage(format!(
+            "{weights}: the tokenizer has {tokens} tokens, but the embedding of the model has {rows} rows; give the \
+             tokenizer that the weights were published with, or enlarge the embedding (resize_token_embeddings in \
+             transformers)"
+        ))),
+        false => Ok(()),
     }
 }

@@ -5,14 +5,16 @@
 pub mod instruction;
 mod language;
 mod learn;
+mod origin;
 mod setting;
 mod tokens;
 mod towers;
 
-pub use language::{LanguageConfig, Tune};
+pub use language::{LanguageConfig, Tune, check_vocabulary};
 pub use learn::{
     Rehearsal, data_name, final_split, image_collate, learn, learn_and_measure, learn_as_rehearsed,
     measure, size,
 };
+pub use origin::{Origin, located, report};
 pub use tokens::{reopen_tokenizer, tokenizer};
 pub use towers::{ImageTower, Layers, TextTower, TowersConfig};

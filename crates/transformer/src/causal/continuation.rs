@@ -61,6 +61,7 @@ impl CausalLm {
             cache,
             scores: table(scores),
             prompts,
+            keys: Vec::new(),
         }
     }
 

@@ -83,7 +83,7 @@ impl RotaryConfig {
     }
 
     /// Radians a position, one for each pair of numbers of a head that is `width` wide.
-    fn frequencies(&self, width: usize) -> Vec<f64> {
+    pub fn frequencies(&self, width: usize) -> Vec<f64> {
         let pairs = (0..width / 2).map(|pair| self.theta.powf(-2.0 * pair as f64 / width as f64));
         pairs.map(|frequency| self.stretched(frequency)).collect()
     }

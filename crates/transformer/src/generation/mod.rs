@@ -52,6 +52,9 @@ pub struct Prompted<C> {
     pub scores: Vec<Vec<f32>>,
     /// Their tokens, without padding.
     pub prompts: Vec<Vec<u32>>,
+    /// What else tells each apart, such as a digest of the pictures that its tokens do not show; 0, or nothing at all,
+    /// where tokens are all there is.
+    pub keys: Vec<u64>,
 }
 
 /// What follows a prompt.
@@ -147,7 +150,7 @@ pub enum GenerationError {
 ///   it cannot be part of a stop string. A beam search is certain of nothing before its end, and then of everything.
 ///
 /// A prompt is continued in the same way alone and in any batch, also when tokens are drawn: the random numbers of a
-/// sequence come from the seed, its prompt and how many prompts before it are the same. Of tokens with equal scores
+/// sequence come from the seed, its prompt with its key, and how many prompts before it are the same. Of tokens with equal scores
 /// the one with the lowest id is the likeliest.
 ///
 /// # Errors
@@ -163,6 +166,7 @@ pub fn generate<M: Generates>(
     config.check()?;
     let stops = StopStrings::new(&config.stop_strings);
     let sequences = prompted.prompts.iter().enumerate().map(|(index, prompt)| {
+        let key = prompted.keys.get(index).copied().unwrap_or(0);
         let max_length = model.max_length();
         match max_length.saturating_sub(prompt.len()) {
             0 => Err(GenerationError::Prompt {
@@ -173,6 +177,7 @@ pub fn generate<M: Generates>(
             room => Ok(Sequence {
                 index,
                 prompt,
+                key,
                 room: room.min(config.max_new_tokens),
                 stop_ids,
                 tokens: Vec::new(),
@@ -245,11 +250,12 @@ fn sample<'a, M: Generates>(
     config: &GenerationConfig,
     on_token: &mut OnToken<'_>,
 ) -> Result<Vec<Sequence<'a>>, GenerationError> {
-    let mut repeats: HashMap<&[u32], u64> = HashMap::new();
+    let mut repeats: HashMap<(&[u32], u64), u64> = HashMap::new();
     let mut samplers: Vec<Sampler<'_>> = Vec::new();
     for sequence in &sequences {
-        let repeat = repeats.entry(sequence.prompt).or_default();
-        samplers.push(Sampler::new(config, sequence.prompt, *repeat));
+        let (prompt, key) = (sequence.prompt, sequence.key);
+        let repeat = repeats.entry((prompt, key)).or_default();
+        samplers.push(Sampler::new(config, prompt, key, *repeat));
         *repeat += 1;
     }
     let mut running: Vec<_> = sequences.into_iter().zip(samplers).collect();

@@ -14,16 +14,16 @@ pub(super) struct Sampler<'a> {
 }
 
 impl<'a> Sampler<'a> {
-    /// The random numbers hang on the seed and on the prompt, not on its place: a prompt is continued in the same way
-    /// alone and in any batch. `repeat` is how many prompts before it are the same, which are continued differently.
-    pub(super) fn new(config: &'a GenerationConfig, prompt: &[u32], repeat: u64) -> Self {
+    /// The random numbers hang on the seed and on the prompt with its key, not on its place: a prompt is continued in the
+    /// same way alone and in any batch. `repeat` is how many prompts before it are the same, which are continued differently.
+    pub(super) fn new(config: &'a GenerationConfig, prompt: &[u32], own: u64, repeat: u64) -> Self {
         // FNV-1a: <https://www.rfc-editor.org/rfc/rfc9923>.
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for byte in prompt.iter().flat_map(|token| token.to_le_bytes()) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
         let mut key = [0; 32];
-        let parts = [config.seed, hash, repeat].map(u64::to_le_bytes);
+        let parts = [config.seed, hash, repeat, own].map(u64::to_le_bytes);
         for (to, from) in key.iter_mut().zip(parts.into_iter().flatten()) {
             *to = from;
         }
@@ -287,7 +287,7 @@ mod tests {
     fn draws_follow_the_distribution() {
         let scores: Vec<f32> = (0..16).map(|i| (i * 7 % 16) as f32 * 0.3).collect();
         let distribution = distribution(&scores, &sampled());
-        let mut sampler = Sampler::new(&sampled(), &[1], 0).random;
+        let mut sampler = Sampler::new(&sampled(), &[1], 0, 0).random;
         let draws = 100_000;
         let mut counts = [0.0; 16];
         for _ in 0..draws {
@@ -303,17 +303,19 @@ mod tests {
     }
 
     #[test]
-    fn random_numbers_differ_by_seed_prompt_and_repeat() {
-        let draw = |seed, prompt: &[u32], repeat| {
+    fn random_numbers_differ_by_seed_prompt_key_and_repeat() {
+        let draw = |seed, prompt: &[u32], key, repeat| {
             let config = GenerationConfig { seed, ..sampled() };
-            Sampler::new(&config, prompt, repeat).random.random::<u64>()
+            let mut sampler = Sampler::new(&config, prompt, key, repeat);
+            sampler.random.random::<u64>()
         };
-        let first = draw(1, &[1, 2], 0);
-        assert_eq!(first, draw(1, &[1, 2], 0));
+        let first = draw(1, &[1, 2], 0, 0);
+        assert_eq!(first, draw(1, &[1, 2], 0, 0));
         for other in [
-            draw(2, &[1, 2], 0),
-            draw(1, &[2, 1], 0),
-            draw(1, &[1, 2], 1),
+            draw(2, &[1, 2], 0, 0),
+            draw(1, &[2, 1], 0, 0),
+            draw(1, &[1, 2], 1, 0),
+            draw(1, &[1, 2], 0, 1),
         ] {
             assert_ne!(first, other);
         }

@@ -7,6 +7,8 @@ pub(super) struct Sequence<'a> {
     /// Which prompt.
     pub(super) index: usize,
     pub(super) prompt: &'a [u32],
+    /// What else tells it apart.
+    pub(super) key: u64,
     /// How many tokens may be added in all.
     pub(super) room: usize,
     /// Tokens that end it.

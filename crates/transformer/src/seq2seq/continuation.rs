@@ -84,6 +84,7 @@ impl Seq2Seq {
             cache,
             scores: table(scores),
             prompts: vec![vec![self.decoder_start]; padding.len()],
+            keys: Vec::new(),
         }
     }
 }

@@ -159,6 +159,11 @@ impl Entry {
         })
     }
 
+    /// The file that it is in.
+    pub fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }

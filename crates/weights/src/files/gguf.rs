@@ -2,6 +2,7 @@
 
 mod llama;
 mod metadata;
+mod rope;
 mod tokenizer;
 
 use std::collections::BTreeMap;
@@ -171,7 +172,7 @@ impl Gguf {
     }
 
     fn error(&self, reason: impl Into<String>) -> Error {
-        let remedy = "give the folder of the original model, or convert it again";
+        let remedy = "give the model's Hugging Face folder, or convert it again";
         Error::format(self.source.path(), reason, remedy)
     }
 }

@@ -5,6 +5,7 @@
 
 mod config;
 mod cursor;
+mod digest;
 mod encoding;
 mod entry;
 mod gguf;
@@ -21,13 +22,14 @@ mod source;
 mod tokenizer;
 mod zip;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::config::config;
 pub use self::load::load_tokenizer;
 pub use self::save::save;
+pub(crate) use self::save::sync_folder;
 pub(crate) use self::settings::settings;
 pub use self::tokenizer::{TokenizerFiles, tokenizer};
 
@@ -91,10 +93,37 @@ impl Tensors {
         entry.read()
     }
 
+    /// SHA-256 of each file that holds tensors, by its name in the folder. All bytes are read; `progress` gets a line for
+    /// each GiB.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] and [`Error::Io`] if a file was cut off since or cannot be read.
+    pub fn digests(
+        &self,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<BTreeMap<String, String>, Error> {
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let mut digests = BTreeMap::new();
+        for source in self.entries.values().map(Entry::source) {
+            let name = source.path().strip_prefix(folder);
+            let name = name.unwrap_or(source.path()).display().to_string();
+            if let btree_map::Entry::Vacant(place) = digests.entry(name) {
+                place.insert(digest::sha256(source, progress)?);
+            }
+        }
+        Ok(digests)
+    }
+
     /// The file that was opened: the index, if the checkpoint has several.
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Whether there is a file of weights, or a folder that holds some.
+pub fn holds_weights(path: &Path) -> bool {
+    place::weights(path).is_ok()
 }
 
 /// The tensors of one file, which is no index.

@@ -1,7 +1,7 @@
 //! Writing safetensors.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -64,12 +64,15 @@ where
         .map_err(|error| failed(error.into_error()))?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
-    // Only Unix lets a folder be synced, which makes the new name survive a power cut.
-    if cfg!(unix) {
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(failed)?;
+    sync_folder(folder).map_err(failed)
+}
+
+/// Makes the names in a folder survive a power cut; only Unix lets a folder be synced.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    match cfg!(unix) {
+        true => File::open(folder)?.sync_all(),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// The header, filled up with spaces so that the values stand at a multiple of 8 bytes.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crucible_weights::files::{Tensors, config};
+use crucible_weights::files::{Tensors, config, holds_weights};
 use serde_json::json;
 
 use crate::{assert_expected, copied, fixture, refusal};
@@ -23,6 +23,40 @@ fn shards_are_one_checkpoint() {
     fs::write(index, r#"{"weight_map": {"base": "part.bin"}}"#).unwrap();
     let tensors = Tensors::open(folder.path()).unwrap();
     assert_eq!(tensors.names().collect::<Vec<_>>(), ["base"]);
+}
+
+/// As `sha256sum` prints them.
+#[test]
+fn each_file_of_tensors_has_its_digest() {
+    let digests = |path: &str| {
+        let tensors = Tensors::open(&fixture(path)).unwrap();
+        tensors.digests(&mut |line| panic!("{line}")).unwrap()
+    };
+    let sharded = digests("sharded").into_iter().collect::<Vec<_>>();
+    let expected = [
+        (
+            "model-00001-of-00002.safetensors",
+            "538e69e6b334ea7e6cd2320a64c9c521971ef6cc87880cf2cedd3fad6433d181",
+        ),
+        (
+            "model-00002-of-00002.safetensors",
+            "aafee70c8c1e71cc4872a3a1f586257e711a8a8160294baba44337ff2bafa1df",
+        ),
+    ];
+    assert_eq!(
+        sharded,
+        expected.map(|(file, digest)| (file.to_owned(), digest.to_owned()))
+    );
+    let digest = "6a75e66aadd75508e00cf658ecb973a7d27d89df6c1cc0281597bd887b81f3e5";
+    assert_eq!(digests("llama.gguf")["llama.gguf"], digest);
+}
+
+#[test]
+fn a_folder_of_a_gguf_alone_holds_weights() {
+    let (folder, path) = copied("llama.gguf", "model-q4.gguf");
+    let empty = tempfile::tempdir().unwrap();
+    assert!(holds_weights(folder.path()) && holds_weights(&path));
+    assert!(!holds_weights(empty.path()) && !holds_weights(&empty.path().join("none")));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod folders;
 mod gguf;
 mod pytorch;
+mod rope;
 mod safetensors;
 mod texts;
 

@@ -9,6 +9,7 @@ use crucible_datasets::{
     AugmentConfig, Collate, DataError, Drawn, ImageProcessor, ImageSource, indices,
 };
 use crucible_transformer::Places;
+use sha2::{Digest, Sha256};
 
 use super::rows::{Member, Rows, Told};
 
@@ -67,6 +68,27 @@ impl Gallery {
 
     pub fn len(&self) -> usize {
         self.numbers.len()
+    }
+
+    /// What tells apart who is shown these pictures, by their numbers: a digest of their pixels, in that order; 0 where
+    /// nothing is seen.
+    pub fn key(&self, shown: &[usize]) -> u64 {
+        let each = self.pixels.len() / self.len().max(1);
+        let seen = shown
+            .iter()
+            .map(|&number| &self.pixels[number * each..][..each]);
+        let mut digest = Sha256::new();
+        for pixel in seen.flatten() {
+            digest.update(pixel.to_le_bytes());
+        }
+        match shown.is_empty() || each == 0 {
+            true => 0,
+            false => {
+                let mut head = [0; 8];
+                head.copy_from_slice(&digest.finalize()[..8]);
+                u64::from_le_bytes(head)
+            }
+        }
     }
 }
 

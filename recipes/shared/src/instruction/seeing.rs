@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use crucible_datasets::instruction::{AuditConfig, InstructionData, families, training_texts};
+use crucible_datasets::instruction::{AuditConfig, InstructionData, families};
 use crucible_datasets::{
     AugmentConfig, ImageConfig, ImageProcessor, LoaderConfig, TokenizerConfig,
 };
@@ -19,7 +19,7 @@ use super::sight::SightConfig;
 use super::speaker::Speaker;
 use super::voice::{ChatConfig, Voice};
 use crate::setting::setting;
-use crate::{LanguageConfig, final_split, learn};
+use crate::{LanguageConfig, Origin, final_split, learn};
 
 /// The parts of a configuration that such a model is made of.
 #[derive(Clone, Copy, Debug)]
@@ -49,13 +49,25 @@ impl Seeing<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] by the key, and what is wrong with the files of published weights.
-    pub fn check(&self) -> Result<(), Error> {
+    /// [`Error::Usage`] by the key.
+    pub fn check(&self, run: &Run) -> Result<(), Error> {
         self.score.check()?;
         self.language.check()?;
         self.connector.check().map_err(setting("connector"))?;
-        self.vision.sizes(self.image)?;
-        Ok(())
+        self.vision.check(self.image)?;
+        // A connector can only learn to join two that see and speak.
+        let fresh = [
+            ("vision", self.vision.weights.is_empty()),
+            ("language", self.language.weights.is_empty()),
+        ];
+        let fresh = fresh.into_iter().find(|(_, fresh)| *fresh);
+        match fresh.filter(|_| self.connector_alone && run.init.is_none()) {
+            None => Ok(()),
+            Some((part, _)) => Err(Error::Usage(format!(
+                "stage=align trains the connector alone, and {part} would stay as random as it begins: give \
+                 {part}.weights, or --init with a run that has trained it"
+            ))),
+        }
     }
 
     /// Trains on conversations, once they have been looked through, and gives the model with its voice.
@@ -71,10 +83,10 @@ impl Seeing<'_> {
         augment: &AugmentConfig,
         data: &InstructionData,
     ) -> Result<(Fitted<VisualModel>, Voice), Error> {
-        self.check(run)?;
         let images = self.images()?;
-        let voice = Voice::of(run, || self.voice(data))?;
-        let model = self.start(&voice, run, &run.training_device(training))?;
+        let origins = [self.vision.origin(run)?, self.language.origin(run)?];
+        let voice = self.voice(&origins, data, run)?;
+        let model = self.start(&origins, &voice, run, &run.training_device(training))?;
         let features = self.features(&model, run);
         audited(run, data, &voice.renderer, features, self.audit)?;
         self.score
@@ -126,47 +138,37 @@ impl Seeing<'_> {
         })
     }
 
-    /// A connector can only learn to join two that see and speak.
-    fn check(&self, run: &Run) -> Result<(), Error> {
-        let fresh = [
-            ("vision", self.vision.weights.is_empty()),
-            ("language", !self.language.is_published()),
-        ];
-        let fresh = fresh.into_iter().find(|(_, fresh)| *fresh);
-        match fresh.filter(|_| self.connector_alone && run.init.is_none()) {
-            None => Ok(()),
-            Some((part, _)) => Err(Error::Usage(format!(
-                "stage=align trains the connector alone, and {part} would stay as random as it begins: give \
-                 {part}.weights, or --init with a run that has trained it"
-            ))),
-        }
-    }
-
     fn images(&self) -> Result<Arc<ImageProcessor>, Error> {
         let images = ImageProcessor::new(self.image).map_err(Error::data)?;
         Ok(Arc::new(images))
     }
 
-    fn voice(&self, data: &InstructionData) -> Result<Voice, Error> {
-        let tower = self.vision.sizes(self.image)?;
+    fn voice(
+        &self,
+        [vision, language]: &[Origin; 2],
+        data: &InstructionData,
+        run: &Run,
+    ) -> Result<Voice, Error> {
+        let tower = self.vision.sizes(vision, run, self.image)?;
         let features = self.vision.features.of(tower.patch_embedding().patches());
         let tokens = self.connector.tokens(features);
-        match self.language.is_published() {
-            true => Voice::published(&self.language.folder()?, self.chat, tokens),
-            false => {
-                let texts = training_texts(data).map_err(Error::data)?;
-                Voice::fresh(self.tokenizer, self.chat, tokens, texts)
-            }
-        }
+        Voice::begin(run, language, self.tokenizer, self.chat, tokens, data)
     }
 
-    fn start(&self, voice: &Voice, run: &Run, device: &Device) -> Result<VisualModel, Error> {
-        let tower = self.vision.sizes(self.image)?;
-        let max_length = self.chat.max_length;
-        let sizes = self.language.sizes(voice.vocabulary_size(), max_length)?;
+    fn start(
+        &self,
+        origins: &[Origin; 2],
+        voice: &Voice,
+        run: &Run,
+        device: &Device,
+    ) -> Result<VisualModel, Error> {
+        let [vision, language] = origins;
+        let tower = self.vision.sizes(vision, run, self.image)?;
+        let (vocabulary, max_length) = (voice.vocabulary_size(), self.chat.max_length);
+        let sizes = self.language.sizes(language, run, vocabulary, max_length)?;
         let (vision, language) = (
-            self.vision.start(&tower, run, device)?,
-            self.language.start(&sizes, run, device)?,
+            self.vision.start(vision, &tower, run, device)?,
+            self.language.start(language, &sizes, run, device)?,
         );
         let trains = self.vision.train && !self.connector_alone;
         let encoder = VisionLanguage {

@@ -1,11 +1,9 @@
 //! The image tower of a model that speaks.
 
-use std::path::Path;
-
 use burn::tensor::Device;
 use crucible_datasets::ImageConfig;
 use crucible_fusion::Features;
-use crucible_training::{Error, Run, tell};
+use crucible_training::{Error, Run};
 use crucible_transformer::{Activation, EncoderConfig, Pooling};
 use crucible_vision::{Vit, VitConfig};
 use crucible_weights::VisionCheckpoint;
@@ -13,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::setting::setting;
+use crate::{Origin, report};
 
 /// What its sizes came to, in the run's directory.
 const FILE: &str = "vision.json";
@@ -21,8 +20,8 @@ const FILE: &str = "vision.json";
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SightConfig {
-    /// Published weights to start from: a Hugging Face or open_clip folder of a ViT, DeiT, DINOv2, CLIP or SigLIP, whose
-    /// sizes replace those below; "" for a fresh tower.
+    /// Published weights to start from: a Hugging Face or open_clip folder of a ViT, DeiT, DINOv2, CLIP or SigLIP, or
+    /// `hf:org/name` in a binary with the feature `hub`; their sizes replace those below; "" for a fresh tower.
     pub weights: String,
     /// Whether it trains.
     pub train: bool,
@@ -86,16 +85,45 @@ impl SightConfig {
         }
     }
 
-    /// The sizes of the tower for images that are prepared like that; those of published weights where they are given.
+    /// Where it begins in a run.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Origin::of`].
+    pub fn origin(&self, run: &Run) -> Result<Origin, Error> {
+        Origin::of("vision", &self.weights, run)
+    }
+
+    /// Whether the sizes of a fresh tower fit together.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] by the key.
+    pub fn check(&self, images: &ImageConfig) -> Result<(), Error> {
+        match self.weights.is_empty() {
+            true => self.fresh(images.size).map(drop),
+            false => Ok(()),
+        }
+    }
+
+    /// The sizes of the tower for images that are prepared like that; those of published weights where it begins with
+    /// some.
     ///
     /// # Errors
     ///
     /// [`Error::Usage`] when sizes do not fit together, or when images are prepared otherwise than the weights want them.
-    pub fn sizes(&self, images: &ImageConfig) -> Result<VitConfig, Error> {
-        if self.weights.is_empty() {
-            return self.fresh(images.size);
-        }
-        let checkpoint = VisionCheckpoint::open(Path::new(&self.weights)).map_err(Error::data)?;
+    pub fn sizes(
+        &self,
+        origin: &Origin,
+        run: &Run,
+        images: &ImageConfig,
+    ) -> Result<VitConfig, Error> {
+        let path = match origin {
+            Origin::Fresh => return self.fresh(images.size),
+            Origin::Kept => return Self::kept(run),
+            Origin::Published(path) => path,
+        };
+        let checkpoint = VisionCheckpoint::open(path).map_err(Error::data)?;
         let (size, wanted) = (images.size, checkpoint.config.image_size);
         if size != wanted {
             return Err(Error::Usage(format!(
@@ -115,26 +143,26 @@ impl SightConfig {
         Ok(checkpoint.config)
     }
 
-    /// The tower to train, with its published weights if it has any. Keeps its sizes with the run.
+    /// The tower to train, with its published weights if it begins with some. Keeps its sizes with the run.
     ///
     /// # Errors
     ///
     /// Those of the weights and of the run's directory.
-    pub fn start(&self, sizes: &VitConfig, run: &Run, device: &Device) -> Result<Vit, Error> {
+    pub fn start(
+        &self,
+        origin: &Origin,
+        sizes: &VitConfig,
+        run: &Run,
+        device: &Device,
+    ) -> Result<Vit, Error> {
         run.dir.write_json(FILE, sizes)?;
-        if self.weights.is_empty() {
+        let Origin::Published(path) = origin else {
             return Ok(sizes.init(device));
-        }
-        let path = Path::new(&self.weights);
+        };
         let checkpoint = VisionCheckpoint::open(path).map_err(Error::data)?;
         let (tower, loaded) = checkpoint.load(path, device).map_err(Error::data)?;
         if !run.quiet {
-            let unused = loaded.unused.len();
-            tell!(
-                "image tower of {}: {} tensors; {unused} of other parts not used",
-                self.weights,
-                loaded.taken
-            );
+            report(&self.weights, &loaded);
         }
         Ok(tower)
     }

@@ -201,6 +201,8 @@ impl<M: Converses> Speaker<M> {
             padding.push((0..longest).map(|place| place < before).collect());
         }
         let (ids, sources) = rows.upload(&self.device);
+        let keys = prompts.iter().map(|member| gallery.key(&member.shown));
+        let keys: Vec<u64> = keys.collect();
         let seen = self.images.as_ref().filter(|_| gallery.len() > 0);
         let seen: Option<Tensor<3>> = seen.and_then(|images| {
             let images = images.upload(gallery.pixels, &self.device);
@@ -215,6 +217,9 @@ impl<M: Converses> Speaker<M> {
             .iter()
             .map(|member| member.rendered.ids.clone())
             .collect();
-        self.model.language().take_in(x, &padding, prompts)
+        Prompted {
+            keys,
+            ..self.model.language().take_in(x, &padding, prompts)
+        }
     }
 }

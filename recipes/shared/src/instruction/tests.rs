@@ -217,6 +217,28 @@ fn together_each_answers_as_it_would_alone() {
     for (asked, together) in asked.iter().zip(together) {
         assert_eq!(answer(std::slice::from_ref(asked)), [together]);
     }
+    // Nor does it hang on who else is asked what is drawn, also of the same words about another picture.
+    let about = |grey| Asked {
+        turns: vec![turn(Role::User, &format!("{IMAGE} what is it ?"))],
+        images: vec![picture(grey)],
+    };
+    let asked = [about(10), about(200), about(10)];
+    let drawn = GenerationConfig {
+        temperature: 50.0,
+        ..config.clone()
+    };
+    let answer = |asked: &[Asked]| {
+        let on_text = &mut |_: usize, _: &str| ControlFlow::Continue(());
+        let answers = speaker.answer(asked, &drawn, on_text).unwrap();
+        answers.into_iter().map(|answer| answer.tokens).collect()
+    };
+    let together: Vec<Vec<u32>> = answer(&asked);
+    for (asked, together) in asked[..2].iter().zip(&together) {
+        let alone: Vec<Vec<u32>> = answer(std::slice::from_ref(asked));
+        assert_eq!(&alone[0], together);
+    }
+    // Who asks the same again is answered differently.
+    assert_ne!(together[0], together[2]);
     // A picture that is shown and not given.
     let bare = Asked {
         turns: vec![turn(Role::User, &format!("{IMAGE} what ?"))],

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crucible_datasets::instruction::{
-    BuiltIn, ChatError, ChatTemplate, ImageTokens, Rendered, Renderer, SpecialTokens,
+    BuiltIn, ChatError, ChatTemplate, ImageTokens, InstructionData, Rendered, Renderer,
+    SpecialTokens, training_texts,
 };
 use crucible_datasets::{Tokenizer as Trained, TokenizerConfig};
 use crucible_training::{Error, Run, tell};
@@ -15,6 +16,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokenizers::{AddedToken, Tokenizer};
+
+use crate::Origin;
 
 const TOKENIZER: &str = "tokenizer.json";
 const CHAT: &str = "chat.json";
@@ -88,7 +91,55 @@ pub struct Voice {
     json: String,
 }
 
+impl Kept {
+    /// For a vocabulary of our own.
+    fn fresh(chat: &ChatConfig, tokens_per_image: usize) -> Self {
+        Self {
+            source: (chat.template == BuiltIn::Plain).then(|| PLAIN.into()),
+            built_in: chat.template,
+            special: SpecialTokens {
+                eos: Some(END.into()),
+                ..SpecialTokens::default()
+            },
+            tokens_per_image,
+            max_length: chat.max_length,
+            started: now(),
+        }
+    }
+}
+
 impl Voice {
+    /// That of a training, which is to be [kept](Self::keep) with it: as it was kept where the run goes on; of published
+    /// weights their own; of a fresh model that of the run whose weights it starts from, or else a new one. (What lies in
+    /// a run's directory before a checkpoint does may be of another configuration that failed.)
+    ///
+    /// # Errors
+    ///
+    /// Those of the data, the tokenizer and the template.
+    pub fn begin(
+        run: &Run,
+        language: &Origin,
+        tokenizer: &TokenizerConfig,
+        chat: &ChatConfig,
+        tokens_per_image: usize,
+        data: &InstructionData,
+    ) -> Result<Self, Error> {
+        if run.goes_on() {
+            return Self::reopen(run);
+        }
+        if let Origin::Published(path) = language {
+            return Self::published(path, chat, tokens_per_image);
+        }
+        let init = run.init.as_ref().map(|init| init.run.as_path());
+        match init.filter(|folder| folder.join(CHAT).exists() && tokenizer.file.is_empty()) {
+            Some(folder) => Self::of_run(folder, chat, tokens_per_image),
+            None => {
+                let texts = training_texts(data).map_err(Error::data)?;
+                Self::fresh(tokenizer, chat, tokens_per_image, texts)
+            }
+        }
+    }
+
     /// With a vocabulary that is trained on `texts`.
     ///
     /// # Errors
@@ -103,23 +154,22 @@ impl Voice {
         let texts = texts.into_iter().chain([ROLES.to_owned()]);
         let trained = Trained::new(tokenizer, texts).map_err(Error::data)?;
         let mut inner = trained.into_inner();
-        let special = SpecialTokens {
-            eos: Some(END.into()),
-            ..SpecialTokens::default()
-        };
         let control = ["<|im_start|>", "<|im_end|>", END];
         let control = control.map(|token| AddedToken::from(token, true).normalized(false));
         let added = inner.add_special_tokens(control);
         added.map_err(|error| Error::Usage(format!("tokenizer: {error}")))?;
-        let kept = Kept {
-            source: (chat.template == BuiltIn::Plain).then(|| PLAIN.into()),
-            built_in: chat.template,
-            special,
-            tokens_per_image,
-            max_length: chat.max_length,
-            started: now(),
-        };
-        Self::new(inner, kept)
+        Self::new(inner, Kept::fresh(chat, tokens_per_image))
+    }
+
+    /// With the vocabulary of another run of a fresh model, whose weights know its words by their ids.
+    fn of_run(folder: &Path, chat: &ChatConfig, tokens_per_image: usize) -> Result<Self, Error> {
+        let inner = parsed(&read(&folder.join(TOKENIZER))?, folder)?;
+        tell!(
+            "tokenizer of {}: {} tokens, whatever `tokenizer` says here",
+            folder.display(),
+            inner.get_vocab_size(true)
+        );
+        Self::new(inner, Kept::fresh(chat, tokens_per_image))
     }
 
     /// That of published weights.
@@ -155,19 +205,6 @@ impl Voice {
         Self::new(inner, kept)
     }
 
-    /// That of a run that goes on, as it was kept; else a new one, which is to be [kept](Self::keep). (What lies there
-    /// before a checkpoint does may be of another configuration that failed.)
-    ///
-    /// # Errors
-    ///
-    /// Those of reading, and of `new`.
-    pub fn of(run: &Run, new: impl FnOnce() -> Result<Self, Error>) -> Result<Self, Error> {
-        match run.goes_on() {
-            true => Self::reopen(run),
-            false => new(),
-        }
-    }
-
     /// Keeps it with a run.
     ///
     /// # Errors
@@ -185,10 +222,7 @@ impl Voice {
     /// Those of reading.
     pub fn reopen(run: &Run) -> Result<Self, Error> {
         let file = run.dir.file(TOKENIZER);
-        let json = std::fs::read_to_string(&file).map_err(|error| Error::Run {
-            path: file.clone(),
-            reason: error.to_string(),
-        })?;
+        let json = read(&file)?;
         Self::new(parsed(&json, &file)?, run.dir.read_json(CHAT)?)
     }
 
@@ -354,6 +388,13 @@ fn stop_string(ending: &str) -> Option<String> {
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
+}
+
+fn read(file: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(file).map_err(|error| Error::Run {
+        path: file.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 fn parsed(json: &str, path: &Path) -> Result<Tokenizer, Error> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::Gguf;
+use super::rope::{self, FREQUENCIES};
 use crate::Error;
 use crate::files::entry::Entry;
 use crate::files::source::Source;
@@ -34,7 +35,8 @@ impl Shape {
             "qwen2" => "qwen2",
             other => {
                 let other = crate::error::shown(other);
-                let reason = format!("is of the architecture `{other}`; llama and qwen2 are read");
+                let reason =
+                    format!("is of the architecture `{other}`; of GGUF, llama and qwen2 are read");
                 return Err(gguf.error(reason));
             }
         };
@@ -55,11 +57,16 @@ pub(in crate::files) fn open(source: &Arc<Source>) -> Result<BTreeMap<String, En
     let gguf = Gguf::open(source)?;
     let shape = Shape::of(&gguf)?;
     let heads = |heads: i64| usize::try_from(heads).unwrap_or(0);
-    let entries = gguf.tensors.into_iter().map(|(name, entry)| {
+    // Its numbers are in the configuration.
+    let learnt = gguf
+        .tensors
+        .into_iter()
+        .filter(|(name, _)| name != FREQUENCIES);
+    let entries = learnt.map(|(name, entry)| {
         let named = hugging_face(&name, shape.layers);
         let named = named.ok_or_else(|| {
             let reason = format!("is unknown in the architecture {}", shape.architecture);
-            let remedy = "give the folder of the original model";
+            let remedy = "give the model's Hugging Face folder";
             Error::tensor(source.path(), &name, reason, remedy)
         })?;
         let entry = match name.split('.').nth(2) {
@@ -134,6 +141,7 @@ pub(in crate::files) fn config(source: &Arc<Source>) -> Result<Value, Error> {
     let epsilon = "attention.layer_norm_rms_epsilon";
     let epsilon = format!("{architecture}.{epsilon}");
     let theta = gguf.float(&format!("{architecture}.rope.freq_base"))?;
+    let theta = theta.unwrap_or(10_000.0);
     let class = match architecture {
         "llama" => "LlamaForCausalLM",
         _ => "Qwen2ForCausalLM",
@@ -150,12 +158,16 @@ pub(in crate::files) fn config(source: &Arc<Source>) -> Result<Value, Error> {
         "head_dim": head,
         "max_position_embeddings": required(&gguf, architecture, "context_length")?,
         "rms_norm_eps": gguf.required(&epsilon, gguf.float(&epsilon)?)?,
-        "rope_theta": theta.unwrap_or(10_000.0),
+        "rope_theta": theta,
         "vocab_size": vocabulary,
         "tie_word_embeddings": !gguf.tensors.contains_key(OUTPUT),
     });
     if let Some(config) = config.as_object_mut() {
         optional(&gguf, architecture, config)?;
+        if let Some(divisors) = gguf.tensors.get(FREQUENCIES) {
+            let scaling = rope::scaling(source, divisors, theta, head)?;
+            config.insert("rope_scaling".to_owned(), scaling);
+        }
     }
     Ok(config)
 }

@@ -35,7 +35,10 @@ pub(in crate::files) fn tokenizer(source: &Arc<Source>) -> Result<TokenizerFiles
     let key = "tokenizer.ggml.model";
     let model = gguf.required(key, gguf.text(key)?)?;
     if model != "gpt2" {
-        let reason = format!("its tokenizer is `{}`, not byte-level BPE", shown(model));
+        let reason = format!(
+            "its tokenizer is `{}`, not byte-level BPE (`gpt2`), the only kind that is read of GGUF",
+            shown(model)
+        );
         return Err(gguf.error(reason));
     }
     let tokens = texts(&gguf, "tokenizer.ggml.tokens")?;
@@ -44,7 +47,7 @@ pub(in crate::files) fn tokenizer(source: &Arc<Source>) -> Result<TokenizerFiles
     let key = "tokenizer.ggml.pre";
     let style = Style::new(gguf.required(key, gguf.text(key)?)?).map_err(|name| {
         gguf.error(format!(
-            "cuts texts into words as `{}` does, which is unknown",
+            "cuts texts into words as `{}` does, which is unknown; gpt-2, smollm, qwen2 and llama-bpe are read",
             shown(name)
         ))
     })?;
