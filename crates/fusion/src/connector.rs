@@ -19,8 +19,7 @@ use crate::{PerceiverResampler, PerceiverResamplerConfig};
 pub enum ConnectorConfig {
     /// One matrix; a token for each patch (LLaVA, Liu et al. 2023).
     Linear,
-    /// Two layers with GELU between (LLaVA-1.5, Liu et al. 2024) after a LayerNorm (InternVL, Chen et al. 2024), which
-    /// takes away what all vectors that are pooled by their maximum have in common; a token for each patch.
+    /// Two layers with GELU between; a token for each patch (LLaVA-1.5, Liu et al. 2024).
     Mlp,
     /// Latents that attend to the patches; a token for each latent (Flamingo, Alayrac et al. 2022).
     PerceiverResampler(PerceiverResamplerConfig),
@@ -53,8 +52,6 @@ pub enum Connector {
 /// Two layers.
 #[derive(Module, Debug)]
 pub struct MlpConnector {
-    /// Over the patches.
-    pub norm: LayerNorm,
     /// `d_vision` to `d_language`.
     pub inner: Linear,
     /// `d_language` to `d_language`.
@@ -115,7 +112,6 @@ impl ConnectorConfig {
         match self {
             Self::Linear => Connector::Linear(output()),
             Self::Mlp => Connector::Mlp(MlpConnector {
-                norm: LayerNorm::new(vision.d_model, vision.norm_epsilon, device),
                 inner: output(),
                 outer: linear(d_language, d_language, device),
             }),
@@ -144,8 +140,7 @@ impl Connector {
         match self {
             Self::Linear(layer) => project(layer, patches),
             Self::Mlp(mlp) => {
-                let hidden =
-                    project_and_activate(&mlp.inner, mlp.norm.forward(patches), Activation::Gelu);
+                let hidden = project_and_activate(&mlp.inner, patches, Activation::Gelu);
                 project(&mlp.outer, hidden)
             }
             Self::PerceiverResampler(connector) => project(

@@ -61,7 +61,7 @@ impl SightConfig {
             patch_size: 8,
             stem_cell: 4,
             stem: vec![d_model],
-            features: Features::PooledAndPatches,
+            features: Features::Pooled,
             dropout: 0.0,
             activation: Activation::Relu,
         }
