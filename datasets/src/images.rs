@@ -8,16 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use image::imageops::{self, FilterType};
 use image::{
     DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, RgbImage, Rgba, RgbaImage,
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use crate::paths::{Root, open_regular};
 use crate::whole::is_whole;
-use crate::{AugmentConfig, DataError, Draw, Place};
+use crate::{AugmentConfig, DataError, Draw, ImageConfig, Place};
 
 /// The largest width and height that is decoded.
 pub const MAX_SIDE: u32 = 8192;
@@ -271,39 +268,6 @@ fn unpack(
     RgbImage::from_raw(width, height, pixels).ok_or_else(|| "the image has no pixels".into())
 }
 
-/// How images become numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ImageConfig {
-    /// Height and width in pixels that every image is resized to.
-    pub size: usize,
-    /// Mean of red, green and blue that is subtracted, on a scale of 0 to 1.
-    pub mean: [f32; 3],
-    /// Standard deviation of red, green and blue that is divided by, on a scale of 0 to 1.
-    pub std: [f32; 3],
-}
-
-impl ImageConfig {
-    /// Images of `size` x `size` pixels, scaled to [-1, 1].
-    pub fn symmetric(size: usize) -> Self {
-        Self {
-            size,
-            mean: [0.5; 3],
-            std: [0.5; 3],
-        }
-    }
-
-    /// Images of `size` x `size` pixels, normalised by the statistics of ImageNet, as most published vision
-    /// models expect.
-    pub fn imagenet(size: usize) -> Self {
-        Self {
-            size,
-            mean: [0.485, 0.456, 0.406],
-            std: [0.229, 0.224, 0.225],
-        }
-    }
-}
-
 /// Decodes, resizes and normalises images, and remembers the resized ones as long as they are few.
 pub struct ImageProcessor {
     config: ImageConfig,
@@ -321,13 +285,23 @@ impl ImageProcessor {
     ///
     /// # Errors
     ///
-    /// [`DataError::Setting`] if the size is 0 or above [`MAX_SIDE`], or a standard deviation is not positive.
+    /// [`DataError::Setting`] if the size is 0 or above [`MAX_SIDE`], if more would be cut out than there is, or if a standard deviation is not positive.
     pub fn new(config: &ImageConfig) -> Result<Self, DataError> {
         if config.size == 0 || config.size > MAX_SIDE as usize {
             return Err(DataError::Setting {
                 setting: "size",
                 value: config.size.to_string(),
                 reason: format!("an image has 1 to {MAX_SIDE} pixels a side"),
+            });
+        }
+        if config.edge() < config.size || config.edge() > MAX_SIDE as usize {
+            return Err(DataError::Setting {
+                setting: "edge",
+                value: config.edge.to_string(),
+                reason: format!(
+                    "an image is resized to {} to {MAX_SIDE} pixels, or by 0 to as many as are cut out",
+                    config.size
+                ),
             });
         }
         if !config.std.iter().all(|&std| std > 0.0 && std.is_finite()) {
@@ -348,8 +322,8 @@ impl ImageProcessor {
         self.config.size
     }
 
-    /// The image, resized to `size` x `size` by bilinear interpolation with anti-aliasing. The whole image is
-    /// kept, whatever its aspect ratio: a question may be about its border.
+    /// The image, resized to `size` x `size` with anti-aliasing. Unless the configuration crops, the whole image is kept,
+    /// whatever its aspect ratio: a question may be about its border.
     ///
     /// # Errors
     ///
@@ -360,12 +334,7 @@ impl ImageProcessor {
             return Ok(image.clone());
         }
         // Decoding happens outside the lock: several workers may decode at once.
-        let side = self.config.size as u32;
-        let mut image = source.decode()?;
-        if image.dimensions() != (side, side) {
-            image = imageops::resize(&image, side, side, FilterType::Triangle);
-        }
-        let image = Arc::new(image);
+        let image = Arc::new(self.config.square(source.decode()?));
         let mut cache = self.lock();
         let bytes = image.as_raw().len() + name.len();
         if cache.bytes + bytes <= CACHE_BYTES && !cache.images.contains_key(&name) {

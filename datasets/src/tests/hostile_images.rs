@@ -194,6 +194,7 @@ fn processing_resizes_and_normalises() {
         size: 4,
         mean: [0.5, 0.25, 0.0],
         std: [0.5, 0.25, 1.0],
+        ..ImageConfig::symmetric(4)
     };
     let processor = ImageProcessor::new(&config).unwrap();
     let image = processor.resized(&source).unwrap();
@@ -217,6 +218,14 @@ fn senseless_image_settings_are_refused() {
     for config in [
         ImageConfig::symmetric(0),
         ImageConfig::symmetric(9_000),
+        ImageConfig {
+            edge: 7,
+            ..ImageConfig::symmetric(8)
+        },
+        ImageConfig {
+            edge: 9_000,
+            ..ImageConfig::symmetric(8)
+        },
         ImageConfig {
             std: [0.5, 0.0, 0.5],
             ..ImageConfig::symmetric(8)

@@ -1,12 +1,12 @@
 //! The image tower of a model that speaks.
 
 use burn::tensor::Device;
-use crucible_datasets::ImageConfig;
+use crucible_datasets::{Filter, Fit, ImageConfig};
 use crucible_fusion::Features;
 use crucible_training::{Error, Run};
 use crucible_transformer::{Activation, EncoderConfig, Pooling};
 use crucible_vision::{Vit, VitConfig};
-use crucible_weights::VisionCheckpoint;
+use crucible_weights::{Preprocessing, Resample, Resize, VisionCheckpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -131,16 +131,49 @@ impl SightConfig {
                 self.weights
             )));
         }
-        let differs = |a: [f32; 3], b: [f32; 3]| a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-3);
-        if let Some(prepared) = &checkpoint.preprocessing
-            && (differs(prepared.mean, images.mean) || differs(prepared.std, images.std))
-        {
-            return Err(Error::Usage(format!(
-                "the tower of {} wants image.mean={:?} and image.std={:?}",
-                self.weights, prepared.mean, prepared.std
-            )));
+        if let Some(prepared) = &checkpoint.preprocessing {
+            self.check_images(prepared, images)?;
         }
         Ok(checkpoint.config)
+    }
+
+    /// That images are prepared as the tower has learnt to see them.
+    fn check_images(&self, prepared: &Preprocessing, images: &ImageConfig) -> Result<(), Error> {
+        let wants = |what: String| {
+            Err(Error::Usage(format!(
+                "the tower of {} wants {what}",
+                self.weights
+            )))
+        };
+        let differs = |a: [f32; 3], b: [f32; 3]| a.iter().zip(b).any(|(a, b)| (a - b).abs() > 1e-3);
+        if differs(prepared.mean, images.mean) || differs(prepared.std, images.std) {
+            let (mean, std) = (prepared.mean, prepared.std);
+            return wants(format!("image.mean={mean:?} and image.std={std:?}"));
+        }
+        // Images that come as they are have the tower's size already.
+        let Some(resize) = prepared.resize else {
+            return Ok(());
+        };
+        let (fit, edge) = match resize {
+            Resize::Exact([height, width]) if height == width => (Fit::Squash, height),
+            Resize::ShortestEdge(edge) => (Fit::Crop, edge),
+            Resize::Exact(sides) => {
+                return wants(format!("images of {sides:?} pixels, which are not square"));
+            }
+        };
+        let filter = match prepared.resample {
+            Resample::Bilinear => Filter::Bilinear,
+            Resample::Bicubic => Filter::Bicubic,
+            other => return wants(format!("a filter that is not there ({other:?})")),
+        };
+        if (images.fit, images.edge(), images.filter) == (fit, edge, filter) {
+            return Ok(());
+        }
+        let [fit, filter] =
+            [format!("{fit:?}"), format!("{filter:?}")].map(|name| name.to_lowercase());
+        wants(format!(
+            "image.fit={fit}, image.edge={edge} and image.filter={filter}"
+        ))
     }
 
     /// The tower to train, with its published weights if it begins with some. Keeps its sizes with the run.
@@ -186,5 +219,66 @@ impl SightConfig {
             .with_pooling(Pooling::Max);
         tower.check().map_err(setting("vision"))?;
         Ok(tower)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As CLIP, DINOv2 and SigLIP have it.
+    #[test]
+    fn images_that_are_prepared_otherwise_are_refused() {
+        let sight = SightConfig::small(8);
+        for (resize, resample, wanted) in [
+            (
+                Resize::ShortestEdge(64),
+                Resample::Bicubic,
+                "image.fit=crop, image.edge=64 and image.filter=bicubic",
+            ),
+            (
+                Resize::ShortestEdge(72),
+                Resample::Bilinear,
+                "image.fit=crop, image.edge=72 and image.filter=bilinear",
+            ),
+            (
+                Resize::Exact([64; 2]),
+                Resample::Bicubic,
+                "image.fit=squash, image.edge=64 and image.filter=bicubic",
+            ),
+            (Resize::Exact([64; 2]), Resample::Lanczos, "Lanczos"),
+            (Resize::Exact([64, 32]), Resample::Bilinear, "not square"),
+        ] {
+            let prepared = Preprocessing {
+                resize: Some(resize),
+                resample,
+                crop: Some([64; 2]),
+                mean: [0.5; 3],
+                std: [0.5; 3],
+            };
+            let error = sight
+                .check_images(&prepared, &ImageConfig::symmetric(64))
+                .unwrap_err();
+            assert!(error.to_string().contains(wanted), "{error}");
+        }
+        let clip = Preprocessing {
+            resize: Some(Resize::ShortestEdge(64)),
+            resample: Resample::Bicubic,
+            crop: Some([64; 2]),
+            mean: [0.5; 3],
+            std: [0.5; 3],
+        };
+        let images = ImageConfig {
+            fit: Fit::Crop,
+            filter: Filter::Bicubic,
+            ..ImageConfig::symmetric(64)
+        };
+        sight.check_images(&clip, &images).unwrap();
+        let other = Preprocessing {
+            mean: [0.4; 3],
+            ..clip
+        };
+        let error = sight.check_images(&other, &images).unwrap_err();
+        assert!(error.to_string().contains("image.mean=[0.4"), "{error}");
     }
 }
