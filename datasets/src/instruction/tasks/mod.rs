@@ -7,6 +7,7 @@
 
 mod captions;
 mod demonstrations;
+mod frames;
 mod lexicon;
 mod pictures;
 mod statements;
@@ -21,6 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::instruction::conversation::{Conversation, IMAGE, Role, Turn};
 use crate::{ImageSource, fraction};
+
+use self::frames::framed;
 
 pub use self::captions::{from_captions, from_groups, from_names, plain};
 pub use self::demonstrations::{Demonstrations, with_demonstrations};
@@ -42,7 +45,7 @@ pub(crate) struct Task {
     /// What conversations and figures by task call it.
     pub name: &'static str,
     /// For training, and for tests on what is known.
-    pub seen: [&'static str; 8],
+    pub seen: &'static [&'static str],
     /// For tests alone.
     pub held_out: [&'static str; 4],
 }
@@ -50,7 +53,7 @@ pub(crate) struct Task {
 impl Task {
     fn wordings(&self, of: Wordings) -> &[&'static str] {
         match of {
-            Wordings::Seen => &self.seen,
+            Wordings::Seen => self.seen,
             Wordings::HeldOut => &self.held_out,
         }
     }
@@ -74,7 +77,7 @@ impl Task {
         }
     }
 
-    /// As [`ask`](Self::ask), below a picture.
+    /// As [`ask`](Self::ask), below a picture and, in training, in a frame.
     fn ask_about(
         &self,
         (id, image): (&str, &ImageSource),
@@ -82,7 +85,11 @@ impl Task {
         values: &[(&str, &str)],
         answer: &str,
     ) -> Conversation {
-        show(self.ask(id, of, values, answer), image)
+        let mut conversation = self.ask(id, of, values, answer);
+        if let (Wordings::Seen, Some(question)) = (of, conversation.turns.first_mut()) {
+            question.text = framed(&question.text, &format!("{id}/{}", self.name));
+        }
+        show(conversation, image)
     }
 }
 

@@ -5,7 +5,7 @@ use super::Task;
 /// Answer a question.
 pub(super) const ANSWER: Task = Task {
     name: "answer",
-    seen: [
+    seen: &[
         "{question}",
         "{question} Answer in one word.",
         "Look at the picture and answer this question: {question}",
@@ -14,6 +14,18 @@ pub(super) const ANSWER: Task = Task {
         "Please answer the question about the image.\n{question}",
         "I am looking at this image and wonder: {question}",
         "Use the image to answer. {question} Keep it short.",
+        "{question} One word is enough.",
+        "The question is this: {question}",
+        "Can you help me with this image? {question}",
+        "{question}\nReply briefly.",
+        "Take the picture as your only source. {question}",
+        "A child looks at this and asks: {question}",
+        "In a word: {question}",
+        "Give me the answer to this. {question}",
+        "{question} Respond with the answer alone.",
+        "What would you say about this picture? {question}",
+        "Inspect the image before you reply. {question}",
+        "Now a simple question: {question}",
     ],
     held_out: [
         "Judging by what you can see, {question} Reply with a single word.",
@@ -26,7 +38,7 @@ pub(super) const ANSWER: Task = Task {
 /// Say yes or no to a question.
 pub(super) const YES_NO: Task = Task {
     name: "yes-no",
-    seen: [
+    seen: &[
         "{question} Answer yes or no.",
         "Yes or no: {question}",
         "Look at the picture. {question} Say yes or no.",
@@ -35,6 +47,18 @@ pub(super) const YES_NO: Task = Task {
         "{question} A plain yes or no is enough.",
         "Please tell me yes or no: {question}",
         "Is it yes or is it no? {question}",
+        "{question} Yes or no?",
+        "{question}\nYour reply must be yes or no.",
+        "Give me a yes or a no. {question}",
+        "I only need to hear yes or no: {question}",
+        "{question} If so, say yes; if not, say no.",
+        "Respond to this with yes or with no. {question}",
+        "{question} Write yes when it is so and no when it is not.",
+        "Is this the case? {question} (yes or no)",
+        "Judge by the image, yes or no. {question}",
+        "{question} Choose between yes and no.",
+        "There are two answers, yes and no. Which is right? {question}",
+        "Would you say yes or no? {question}",
     ],
     held_out: [
         "Only two replies are allowed here, yes and no. {question}",
@@ -47,7 +71,7 @@ pub(super) const YES_NO: Task = Task {
 /// Say whether a statement is true: yes or no, as the question that it is made of is answered.
 pub(super) const STATEMENT: Task = Task {
     name: "statement",
-    seen: [
+    seen: &[
         "Statement: {statement} Is it true? Answer yes or no.",
         "{statement} Is that right? Say yes or no.",
         "Someone says about this picture: \"{statement}\" Are they right, yes or no?",
@@ -56,6 +80,18 @@ pub(super) const STATEMENT: Task = Task {
         "Compare the claim with the picture. {statement} Is the claim correct (yes/no)?",
         "{statement}\nReply yes if that is true of the image, no if it is false.",
         "Please check this statement: {statement} Does it hold, yes or no?",
+        "Yes or no, is this so? {statement}",
+        "{statement} If that fits the picture say yes, else say no.",
+        "Do you agree, yes or no? {statement}",
+        "I believe this: {statement} Am I right? Yes or no.",
+        "Is the following correct? {statement} Yes or no.",
+        "{statement}\nYes, or no?",
+        "My friend claims this. {statement} Is he right, yes or no?",
+        "Say yes if you see that it is so and no if you see that it is not. {statement}",
+        "Read this and look at the image. {statement} Is it accurate, yes or no?",
+        "A sentence about the picture: {statement} Answer yes if it is right and no if it is wrong.",
+        "{statement} Give a yes or a no.",
+        "Can one say this of the image? {statement} Yes or no.",
     ],
     held_out: [
         "Judge the following remark by what you see, with yes meaning accurate and no meaning mistaken. {statement}",
@@ -68,7 +104,7 @@ pub(super) const STATEMENT: Task = Task {
 /// Name the color of the one object.
 pub(super) const COLOUR: Task = Task {
     name: "colour",
-    seen: [
+    seen: &[
         "Name the color of the shape.",
         "Which color does the shape in this picture have?",
         "Tell me the color you see.",
@@ -77,6 +113,14 @@ pub(super) const COLOUR: Task = Task {
         "Give the color of the figure in one word.",
         "What is the object's color?",
         "Please identify the color that was used here.",
+        "What color is this?",
+        "Only the color, please.",
+        "I would like to know which color the figure is.",
+        "Say the color of the thing, not its form.",
+        "How is it colored?",
+        "Which color was it painted in?",
+        "In one word, the color.",
+        "Give me the color alone.",
     ],
     held_out: [
         "In which color has the figure been drawn?",
@@ -89,7 +133,7 @@ pub(super) const COLOUR: Task = Task {
 /// Name the shape of the one object.
 pub(super) const SHAPE: Task = Task {
     name: "shape",
-    seen: [
+    seen: &[
         "Name the shape in this picture.",
         "Which shape do you see?",
         "Tell me the shape of the object.",
@@ -98,6 +142,14 @@ pub(super) const SHAPE: Task = Task {
         "Give the name of the geometric shape in one word.",
         "What kind of shape is this?",
         "Please identify the figure: is it a circle, a rectangle or a triangle?",
+        "What shape is this?",
+        "Only the shape, please, not the color.",
+        "I would like to know which form the object has.",
+        "Say the form of the thing, not its color.",
+        "Circle, rectangle or triangle?",
+        "How would you call this figure?",
+        "In one word, the shape.",
+        "Give me the shape alone.",
     ],
     held_out: [
         "Which geometric figure has been drawn here?",
@@ -110,7 +162,7 @@ pub(super) const SHAPE: Task = Task {
 /// Describe the one object: color and shape.
 pub(super) const DESCRIBE: Task = Task {
     name: "describe",
-    seen: [
+    seen: &[
         "Describe the picture in a few words.",
         "What does this image show? Name the color and the shape.",
         "Say what you see, the color first and then the shape.",
@@ -119,6 +171,14 @@ pub(super) const DESCRIBE: Task = Task {
         "Briefly, what is shown here?",
         "Write a short phrase that describes this image.",
         "Please tell me what is drawn, with its color.",
+        "Tell me about this picture briefly.",
+        "What do you see, and in which color?",
+        "Put the image into words.",
+        "Color and shape of the object?",
+        "Describe this for me.",
+        "What is there? Give color and form.",
+        "Make a short description with a color in it.",
+        "Say what was drawn in a short phrase.",
     ],
     held_out: [
         "Put the contents of the picture into three words.",
@@ -131,7 +191,7 @@ pub(super) const DESCRIBE: Task = Task {
 /// Give a picture its caption.
 pub(super) const CAPTION: Task = Task {
     name: "caption",
-    seen: [
+    seen: &[
         "Write a caption for this picture.",
         "Caption this image.",
         "Give the image a short caption.",
@@ -152,7 +212,7 @@ pub(super) const CAPTION: Task = Task {
 /// Pick the answer among choices.
 pub(super) const CHOOSE: Task = Task {
     name: "choose",
-    seen: [
+    seen: &[
         "{question}\nChoose one:\n{choices}",
         "{question} Pick one of these.\n{choices}",
         "Answer with one of the options.\n{question}\n{choices}",
@@ -161,6 +221,14 @@ pub(super) const CHOOSE: Task = Task {
         "Look at the picture and select the right answer. {question}\n{choices}",
         "Which of the options is correct? {question}\n{choices}",
         "Here are the choices:\n{choices}\nNow answer: {question}",
+        "{question}\nOne of these is the answer:\n{choices}",
+        "Select one.\n{question}\n{choices}",
+        "Take your answer from this list.\n{choices}\n{question}",
+        "{question} You may say one of these:\n{choices}",
+        "A question with several options. {question}\n{choices}",
+        "Consider these.\n{choices}\nWhich of them answers this? {question}",
+        "{question}\nYour options:\n{choices}\nReply with one of them.",
+        "Quiz: {question}\n{choices}\nGive the right one.",
     ],
     held_out: [
         "Exactly one entry below is right. {question}\n{choices}\nSay which.",
@@ -173,7 +241,7 @@ pub(super) const CHOOSE: Task = Task {
 /// Name the group that an emoji is in.
 pub(super) const GROUP: Task = Task {
     name: "group",
-    seen: [
+    seen: &[
         "Which group of emoji does this one belong to?",
         "Name the emoji group of this picture.",
         "What category is this emoji in?",
@@ -194,7 +262,7 @@ pub(super) const GROUP: Task = Task {
 /// Name an emoji.
 pub(super) const NAME: Task = Task {
     name: "name",
-    seen: [
+    seen: &[
         "What is this emoji called?",
         "Name this emoji.",
         "Give the name of the emoji in the picture.",
@@ -215,7 +283,7 @@ pub(super) const NAME: Task = Task {
 /// Begin several questions about one picture.
 pub(super) const QUESTIONS: Task = Task {
     name: "questions",
-    seen: [
+    seen: &[
         "I have a few questions about this picture. {question}",
         "Let us talk about the image. {question}",
         "Please answer my questions one after the other. {question}",

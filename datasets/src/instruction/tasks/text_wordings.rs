@@ -4,7 +4,7 @@ use super::Task;
 
 pub(super) const COPY: Task = Task {
     name: "copy",
-    seen: [
+    seen: &[
         "Repeat these words: {words}",
         "Copy the following words.\n{words}",
         "Say this again: {words}",
@@ -24,7 +24,7 @@ pub(super) const COPY: Task = Task {
 
 pub(super) const REVERSE: Task = Task {
     name: "reverse",
-    seen: [
+    seen: &[
         "Reverse the order of these words: {words}",
         "Write the words backwards, last word first: {words}",
         "Turn the word order around.\n{words}",
@@ -44,7 +44,7 @@ pub(super) const REVERSE: Task = Task {
 
 pub(super) const SORT: Task = Task {
     name: "sort",
-    seen: [
+    seen: &[
         "Sort these words alphabetically: {words}",
         "Put the words in alphabetical order.\n{words}",
         "Order the following words from a to z: {words}",
@@ -64,7 +64,7 @@ pub(super) const SORT: Task = Task {
 
 pub(super) const COUNT_WORDS: Task = Task {
     name: "count-words",
-    seen: [
+    seen: &[
         "How many words are there? {words}",
         "Count the words: {words}",
         "{words}\nHow many words does this line have?",
@@ -84,7 +84,7 @@ pub(super) const COUNT_WORDS: Task = Task {
 
 pub(super) const COUNT_LETTERS: Task = Task {
     name: "count-letters",
-    seen: [
+    seen: &[
         "How many letters does the word {word} have?",
         "Count the letters in {word}.",
         "Tell me how many letters are in the word \"{word}\".",
@@ -104,7 +104,7 @@ pub(super) const COUNT_LETTERS: Task = Task {
 
 pub(super) const UPPER: Task = Task {
     name: "upper",
-    seen: [
+    seen: &[
         "Write in upper case: {words}",
         "Turn these words into capital letters: {words}",
         "Convert to uppercase.\n{words}",
@@ -124,7 +124,7 @@ pub(super) const UPPER: Task = Task {
 
 pub(super) const LOWER: Task = Task {
     name: "lower",
-    seen: [
+    seen: &[
         "Write in lower case: {words}",
         "Turn these words into small letters: {words}",
         "Convert to lowercase.\n{words}",
@@ -144,7 +144,7 @@ pub(super) const LOWER: Task = Task {
 
 pub(super) const FIRST: Task = Task {
     name: "first",
-    seen: [
+    seen: &[
         "What is the first word? {words}",
         "Give the first word of this list: {words}",
         "{words}\nWhich word comes first?",
@@ -164,7 +164,7 @@ pub(super) const FIRST: Task = Task {
 
 pub(super) const LAST: Task = Task {
     name: "last",
-    seen: [
+    seen: &[
         "What is the last word? {words}",
         "Give the last word of this list: {words}",
         "{words}\nWhich word comes last?",
@@ -184,7 +184,7 @@ pub(super) const LAST: Task = Task {
 
 pub(super) const MEMBER: Task = Task {
     name: "member",
-    seen: [
+    seen: &[
         "Is the word {word} in this list? {words}",
         "Does this list contain {word}? {words}",
         "{words}\nIs {word} one of these words?",
@@ -204,7 +204,7 @@ pub(super) const MEMBER: Task = Task {
 
 pub(super) const SUM: Task = Task {
     name: "sum",
-    seen: [
+    seen: &[
         "What is {sum}?",
         "Compute {sum}.",
         "How much is {sum}?",
