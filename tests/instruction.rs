@@ -32,7 +32,14 @@ fn with_words(folder: &Path, count: u32) -> String {
         "hello",
         "red",
     ];
-    write_tokenizer(&to, &words, 3);
+    let others = (words.len() as u32..count).map(|id| format!("word{id}"));
+    let words = words.map(String::from).into_iter().chain(others);
+    let words: Vec<String> = words.collect();
+    write_tokenizer(
+        &to,
+        &words.iter().map(String::as_str).collect::<Vec<_>>(),
+        3,
+    );
     to.to_str().unwrap().to_owned()
 }
 
@@ -42,7 +49,6 @@ fn write_tokenizer(folder: &Path, words: &[&str], special: usize) {
         .iter()
         .zip(0..)
         .map(|(word, id): (_, u32)| ((*word).to_owned(), json!(id)))
-        .chain((words.len() as u32..count).map(|id| (format!("word{id}"), json!(id))))
         .collect();
     let added: Vec<Value> = (0..special)
         .map(|id: usize| {

@@ -44,7 +44,7 @@ impl Array {
     }
 
     /// From their form to ours, which has that shape; none where it does not fit.
-    pub fn to_ours(self, form: Form, shape: &[usize]) -> Option<Self> {
+    pub fn into_ours(self, form: Form, shape: &[usize]) -> Option<Self> {
         let found = match (form, self.shape.as_slice()) {
             (Form::Same | Form::Axes(_), theirs) => {
                 let squeezed = |shape: &[usize]| -> Vec<usize> {
@@ -68,7 +68,7 @@ impl Array {
     }
 
     /// From our form to theirs.
-    pub fn to_theirs(self, form: Form) -> Option<Self> {
+    pub fn into_theirs(self, form: Form) -> Option<Self> {
         let theirs = theirs(form, &self.shape)?;
         let values = match (form, self.shape.as_slice()) {
             (Form::Transposed, &[rows, columns]) => self.reordered(1, rows, columns),
@@ -128,41 +128,43 @@ mod tests {
 
     #[test]
     fn matrices_are_turned_and_kernels_are_rows_of_pixels() {
-        let turned = counted(&[2, 3]).to_ours(Form::Transposed, &[3, 2]).unwrap();
+        let turned = counted(&[2, 3])
+            .into_ours(Form::Transposed, &[3, 2])
+            .unwrap();
         assert_eq!(turned.values, [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
         // Of one output: channel 0 has pixels 0 to 3, channel 1 pixels 4 to 7.
         let form = Form::Patches {
             channels: 2,
             size: 2,
         };
-        let rows = counted(&[1, 2, 2, 2]).to_ours(form, &[8, 1]).unwrap();
+        let rows = counted(&[1, 2, 2, 2]).into_ours(form, &[8, 1]).unwrap();
         assert_eq!(rows.values, [0.0, 4.0, 1.0, 5.0, 2.0, 6.0, 3.0, 7.0]);
     }
 
     #[test]
     fn what_does_not_fit_is_none() {
         let array = counted(&[2, 3]);
-        assert!(array.clone().to_ours(Form::Same, &[3, 2]).is_none());
-        let turned = array.clone().to_ours(Form::Transposed, &[2, 3]);
+        assert!(array.clone().into_ours(Form::Same, &[3, 2]).is_none());
+        let turned = array.clone().into_ours(Form::Transposed, &[2, 3]);
         assert!(turned.is_none());
         let form = Form::Patches {
             channels: 1,
             size: 2,
         };
-        assert!(array.clone().to_ours(form, &[4, 1]).is_none());
+        assert!(array.clone().into_ours(form, &[4, 1]).is_none());
         let part = |axis, index, of| Part { axis, index, of };
         assert!(array.part(part(0, 0, 3)).is_none());
         assert!(array.part(part(0, 2, 2)).is_none());
         assert!(array.part(part(2, 0, 1)).is_none());
-        assert!(array.to_ours(Form::Same, &[2, 1, 3]).is_some());
+        assert!(array.into_ours(Form::Same, &[2, 1, 3]).is_some());
     }
 
     #[test]
     fn axes_of_length_one_come_and_go() {
         let shape = |ours: &[usize], axes| {
-            let theirs = counted(ours).to_theirs(Form::Axes(axes))?;
+            let theirs = counted(ours).into_theirs(Form::Axes(axes))?;
             let shape = theirs.shape.clone();
-            let back = theirs.to_ours(Form::Axes(axes), ours).unwrap();
+            let back = theirs.into_ours(Form::Axes(axes), ours).unwrap();
             assert_eq!(back, counted(ours));
             Some(shape)
         };
@@ -176,12 +178,12 @@ mod tests {
         #[test]
         fn there_and_back_is_the_same(rows in 1usize..5, columns in 1usize..5, channels in 1usize..4, size in 1usize..4) {
             let array = counted(&[rows, columns]);
-            let ours = array.clone().to_ours(Form::Transposed, &[columns, rows]).unwrap();
-            prop_assert_eq!(ours.to_theirs(Form::Transposed).unwrap(), array);
+            let ours = array.clone().into_ours(Form::Transposed, &[columns, rows]).unwrap();
+            prop_assert_eq!(ours.into_theirs(Form::Transposed).unwrap(), array);
             let form = Form::Patches { channels, size };
             let array = counted(&[rows, channels, size, size]);
-            let ours = array.clone().to_ours(form, &[size * size * channels, rows]).unwrap();
-            prop_assert_eq!(ours.to_theirs(form).unwrap(), array);
+            let ours = array.clone().into_ours(form, &[size * size * channels, rows]).unwrap();
+            prop_assert_eq!(ours.into_theirs(form).unwrap(), array);
         }
 
         #[test]

@@ -87,7 +87,7 @@ impl Whole {
     fn fetched(self) -> Option<Array> {
         let axis = self.parts.first()?.1.map(|part| part.axis);
         let parts = self.parts.into_iter().map(|(form, _, numbers)| {
-            Array::new(numbers.shape, (numbers.values)()).to_theirs(form)
+            Array::new(numbers.shape, (numbers.values)()).into_theirs(form)
         });
         let mut parts = parts.collect::<Option<Vec<Array>>>()?;
         match axis {

@@ -136,7 +136,7 @@ impl Placing<'_> {
                 }
             }
         };
-        let Some(array) = array.and_then(|array| array.to_ours(rule.form, shape)) else {
+        let Some(array) = array.and_then(|array| array.into_ours(rule.form, shape)) else {
             self.wrong.push(format!(
                 "`{name}` is {there:?} there, where the model has {shape:?} at `{path}`"
             ));

@@ -1,4 +1,4 @@
-use crucible_datasets::instruction::{Conversation, Role, Turn};
+use crucible_datasets::instruction::{Conversation, Role, Turn, open_instructions};
 use tempfile::TempDir;
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -129,13 +129,18 @@ fn time_stands_still_in_a_run() {
     let weights = gpt2();
     let day = "{{ strftime_now('%Y-%m-%d') }} {% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}";
     configure(&weights, &json!({"eos_token": EOS, "chat_template": day}));
-    let new = || published(&weights, &ChatConfig::published(512));
+    let data = open_instructions("word-instructions").unwrap();
+    let begin = |run: &Run| {
+        let origin = Origin::Published(weights.path().into());
+        let chat = ChatConfig::published(512);
+        Voice::begin(run, &origin, &TokenizerConfig::default(), &chat, 0, &data).unwrap()
+    };
     let text = |voice: &Voice| {
         let prompt = voice.renderer.prompt(&conversation("").turns[..1]).unwrap();
         voice.decode(&prompt.ids)
     };
     let folder = tempfile::tempdir().unwrap();
-    let first = Voice::of(&run(folder.path(), false), new).unwrap();
+    let first = begin(&run(folder.path(), false));
     assert!(text(&first).starts_with("20"), "{}", text(&first));
     let mut kept = first.kept.clone();
     kept.started = 86_400;
@@ -146,7 +151,7 @@ fn time_stands_still_in_a_run() {
         text(&started)
     );
     started.keep(&run(folder.path(), false)).unwrap();
-    let resumed = Voice::of(&run(folder.path(), true), new).unwrap();
+    let resumed = begin(&run(folder.path(), true));
     let reopened = Voice::reopen(&run(folder.path(), false)).unwrap();
     for voice in [resumed, reopened] {
         assert_eq!(text(&voice), text(&started));
@@ -158,7 +163,7 @@ fn time_stands_still_in_a_run() {
         resume: true,
         ..run(other.path(), false)
     };
-    assert_eq!(text(&Voice::of(&anew, new).unwrap()), text(&first));
+    assert_eq!(text(&begin(&anew)), text(&first));
 }
 
 /// The tokenizers library would take memory without bound.
@@ -174,4 +179,35 @@ fn a_tokenizer_made_to_do_harm_is_refused() {
     let error = published(&folder, &ChatConfig::published(512));
     let error = error.map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("times longer"), "{error}");
+}
+
+/// The weights of a fresh model know words by their ids, which another stage on other data must keep.
+#[test]
+fn a_fresh_model_that_starts_from_a_run_has_its_vocabulary() {
+    let chat = ChatConfig {
+        own_template: false,
+        ..ChatConfig::published(64)
+    };
+    let config = TokenizerConfig::default();
+    let texts = ["none of the words of the data"].map(String::from);
+    let first = Voice::fresh(&config, &chat, 0, texts).unwrap();
+    let [before, folder] = [(), ()].map(|()| tempfile::tempdir().unwrap());
+    first.keep(&run(before.path(), false)).unwrap();
+    let data = open_instructions("word-instructions").unwrap();
+    let begin = |from: &Path| {
+        let init = crucible_training::Init {
+            run: from.into(),
+            interpolate: false,
+        };
+        let run = Run {
+            init: Some(init),
+            ..run(folder.path(), false)
+        };
+        Voice::begin(&run, &Origin::Fresh, &config, &chat, 3, &data).unwrap()
+    };
+    let next = begin(before.path());
+    assert_eq!(next.json, first.json);
+    assert_eq!(next.kept.tokens_per_image, 3);
+    // A run that does not speak has no words for it.
+    assert_ne!(begin(folder.path()).json, first.json);
 }
