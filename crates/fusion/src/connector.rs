@@ -19,7 +19,8 @@ use crate::{PerceiverResampler, PerceiverResamplerConfig};
 pub enum ConnectorConfig {
     /// One matrix; a token for each patch (LLaVA, Liu et al. 2023).
     Linear,
-    /// Two layers with GELU between; a token for each patch (LLaVA-1.5, Liu et al. 2024).
+    /// A norm, then two layers with GELU between; a token for each patch (LLaVA-1.5, Liu et al. 2024, has the layers,
+    /// InternVL, Chen et al. 2024, the norm before them).
     Mlp,
     /// Latents that attend to the patches; a token for each latent (Flamingo, Alayrac et al. 2022).
     PerceiverResampler(PerceiverResamplerConfig),
@@ -52,6 +53,8 @@ pub enum Connector {
 /// Two layers.
 #[derive(Module, Debug)]
 pub struct MlpConnector {
+    /// Over the patches: it takes away what all vectors that are pooled by their maximum have in common.
+    pub norm: LayerNorm,
     /// `d_vision` to `d_language`.
     pub inner: Linear,
     /// `d_language` to `d_language`.
@@ -112,6 +115,7 @@ impl ConnectorConfig {
         match self {
             Self::Linear => Connector::Linear(output()),
             Self::Mlp => Connector::Mlp(MlpConnector {
+                norm: LayerNorm::new(vision.d_model, vision.norm_epsilon, device),
                 inner: output(),
                 outer: linear(d_language, d_language, device),
             }),
@@ -140,7 +144,8 @@ impl Connector {
         match self {
             Self::Linear(layer) => project(layer, patches),
             Self::Mlp(mlp) => {
-                let hidden = project_and_activate(&mlp.inner, patches, Activation::Gelu);
+                let hidden =
+                    project_and_activate(&mlp.inner, mlp.norm.forward(patches), Activation::Gelu);
                 project(&mlp.outer, hidden)
             }
             Self::PerceiverResampler(connector) => project(

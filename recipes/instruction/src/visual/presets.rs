@@ -117,7 +117,7 @@ fn small(kind: &str, d_model: usize, layers: usize) -> VisualConfig {
             packing: true,
             per_picture: 4,
         },
-        loader: LoaderConfig::new(48),
+        loader: LoaderConfig::new(16),
         vision: SightConfig::small(d_model),
         connector: connector(kind, 1, 8),
         language: LanguageConfig::fresh(d_model, 4, layers),

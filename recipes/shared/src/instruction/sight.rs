@@ -57,7 +57,7 @@ impl SightConfig {
             d_model,
             heads: 4,
             d_ff: 2 * d_model,
-            layers: 3,
+            layers: 4,
             patch_size: 8,
             stem_cell: 4,
             stem: vec![d_model],
