@@ -316,6 +316,8 @@ fn gpt2_learns_to_stop() {
         "chat.max_length=24",
         "--set",
         "training.steps=100",
+        "--set",
+        "training.learning_rate=3e-3",
     ];
     let trained = crucible(folder.path(), &args).expect(0);
     assert!(trained.stderr.contains("alpaca is used"), "{trained:#?}");
@@ -331,7 +333,8 @@ fn impossible_settings_are_found_before_the_data() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     conversations(&data);
-    fs::write(data.join("train.jsonl"), "{\n").unwrap();
+    let whole = fs::read_to_string(data.join("train.jsonl")).unwrap();
+    fs::write(data.join("train.jsonl"), whole + "{\n").unwrap();
     let cases: [(&[&str], &str); 7] = [
         (
             &[
@@ -449,6 +452,8 @@ fn published_weights_answer_are_tuned_and_scored() {
             "smoke",
             "--set",
             &format!("language.weights={larger}"),
+            "--set",
+            "chat.max_length=64",
         ],
     ] {
         let refused = crucible(folder.path(), &args).expect(2);

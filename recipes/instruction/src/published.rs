@@ -14,8 +14,10 @@ pub fn for_language(choices: &toml::Table, training: TrainingConfig) -> Training
         return training;
     }
     let adapters = config::choice(choices, "language", "tune") == Some("lora");
+    let learning_rate = if adapters { 2e-4 } else { 2e-5 };
     TrainingConfig {
-        learning_rate: if adapters { 2e-4 } else { 2e-5 },
+        learning_rate,
+        min_learning_rate: training.min_learning_rate / training.learning_rate * learning_rate,
         ..training
     }
 }
