@@ -35,6 +35,7 @@ pub fn config(preset: &str, choices: &toml::Table) -> VisualConfig {
     if is_published(choices, "vision") {
         config.vision.train = false;
         config.vision.features = Features::Patches;
+        config.vision.naming = 0.0;
     }
     match aligns {
         true => aligning(config),

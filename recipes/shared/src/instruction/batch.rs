@@ -28,6 +28,8 @@ pub struct InstructionBatch {
     pub telling: Tensor<1, Int>,
     /// These tokens, `[tokens]`.
     pub targets: Tensor<1, Int>,
+    /// Those of them that are said of one picture, by their numbers, and the picture of each: `[named]` both.
+    pub named: [Tensor<1, Int>; 2],
     /// The conversations' ids.
     pub names: Vec<String>,
 }
@@ -180,6 +182,7 @@ impl Collate for InstructionCollate {
             places: host.rows.places(device),
             telling: indices(host.told.places, device),
             targets: indices(host.told.tokens, device),
+            named: host.told.named.map(|numbers| indices(numbers, device)),
             names: host.names,
         }
     }

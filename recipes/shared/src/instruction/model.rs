@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Tensor;
+use burn::train::{InferenceStep, TrainOutput, TrainStep};
 use crucible_fusion::VisionLanguage;
 use crucible_objectives::language::{at_positions, masked_language};
 use crucible_training::{ClassificationOutput, steps};
@@ -17,20 +18,20 @@ pub trait Converses: Module + Sync {
     /// Pictures as its tokens, `[images, tokens, d_model]`; none for a model of text.
     fn see(&self, images: Tensor<4>) -> Option<Tensor<3>>;
 
-    /// Words and pictures as one sequence of vectors, `[rows, length, d_model]`.
-    fn read(&self, batch: &InstructionBatch) -> Tensor<3> {
-        let words = self.language().embed(batch.ids.clone());
-        let seen = batch.images.clone().and_then(|images| self.see(images));
-        match seen {
-            Some(seen) => crucible_fusion::splice(words, seen, batch.sources.clone()),
-            None => words,
-        }
-    }
-
     /// What the assistant says, token by token, with its cross-entropy. Only these tokens are scored, which spares most
     /// of the product with the vocabulary.
     fn say(&self, batch: InstructionBatch) -> ClassificationOutput {
-        let x = self.read(&batch);
+        let seen = batch.images.clone().and_then(|images| self.see(images));
+        self.say_of(seen, batch)
+    }
+
+    /// The same of pictures that have been seen.
+    fn say_of(&self, seen: Option<Tensor<3>>, batch: InstructionBatch) -> ClassificationOutput {
+        let words = self.language().embed(batch.ids);
+        let x = match seen {
+            Some(seen) => crucible_fusion::splice(words, seen, batch.sources),
+            None => words,
+        };
         let states = self.language().forward(x, &batch.places);
         let states = at_positions(states, batch.telling);
         let logits = self.language().logits(states);
@@ -62,6 +63,36 @@ pub struct TextEncoderParts {
 pub struct VisualModel {
     /// Tower, connector and language model.
     pub encoder: VisionLanguage,
+    /// How much the words count that are told from a picture alone, beside those that are said.
+    #[module(skip)]
+    pub naming: f64,
+}
+
+impl VisualModel {
+    /// What is learnt in a step: to say what the assistant says, and by `naming` to tell the words of it from the picture
+    /// alone.
+    fn learn(&self, batch: InstructionBatch) -> ClassificationOutput {
+        let seen = batch.images.clone().map(|images| self.encoder.see(images));
+        let named = seen.clone().filter(|_| self.naming > 0.0);
+        let named = named.map(|seen| self.name(seen, &batch));
+        let mut output = self.say_of(seen, batch);
+        if let Some(named) = named {
+            output.loss = output.loss + named * self.naming;
+        }
+        output
+    }
+
+    /// Cross-entropy of each word that is said of a picture, told from that picture alone, whatever is asked (Joulin et
+    /// al. 2016). It leads from the words to the image tower without a detour, and from a picture to the words for it.
+    pub(super) fn name(&self, seen: Tensor<3>, batch: &InstructionBatch) -> Tensor<1> {
+        let [told, pictures] = batch.named.clone();
+        let [images, _, d_model] = seen.dims();
+        let language = &self.encoder.language;
+        let whole = seen.mean_dim(1).reshape([images, d_model]);
+        let logits = language.logits(language.norm.forward(whole));
+        let targets = batch.targets.clone().select(0, told);
+        masked_language(logits.select(0, pictures), targets)
+    }
 }
 
 impl TextModel {
@@ -93,4 +124,21 @@ impl Converses for VisualModel {
 }
 
 steps!(TextModel, InstructionBatch, ClassificationOutput, say);
-steps!(VisualModel, InstructionBatch, ClassificationOutput, say);
+
+impl TrainStep for VisualModel {
+    type Input = InstructionBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: InstructionBatch) -> TrainOutput<ClassificationOutput> {
+        self.learn(batch).backward(self)
+    }
+}
+
+impl InferenceStep for VisualModel {
+    type Input = InstructionBatch;
+    type Output = ClassificationOutput;
+
+    fn step(&self, batch: InstructionBatch) -> ClassificationOutput {
+        self.say(batch)
+    }
+}

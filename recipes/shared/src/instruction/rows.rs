@@ -38,6 +38,8 @@ struct Block {
 pub(super) struct Told {
     pub places: Vec<i32>,
     pub tokens: Vec<i32>,
+    /// Those that are said of one picture: their numbers here and the picture's.
+    pub named: [Vec<i32>; 2],
 }
 
 impl Rows {
@@ -61,7 +63,7 @@ impl Rows {
         for (row, member) in members.iter().enumerate() {
             let all = 0..member.rendered.ids.len();
             rows.put([row, 0], member, all.clone());
-            rows.tell(&mut told, [row, 0], &member.rendered, all, None);
+            rows.tell(&mut told, [row, 0], member, all, None);
         }
         (rows, told)
     }
@@ -106,13 +108,7 @@ impl Rows {
                     let also = if shared > 0 { seen } else { segment };
                     segments[row][column..][..own.len()].fill([segment, also]);
                     rows.put([row, column], member, own.clone());
-                    rows.tell(
-                        &mut told,
-                        [row, column],
-                        &member.rendered,
-                        own.clone(),
-                        before,
-                    );
+                    rows.tell(&mut told, [row, column], member, own.clone(), before);
                     column += own.len();
                 }
             }
@@ -147,7 +143,7 @@ impl Rows {
         &self,
         told: &mut Told,
         [row, column]: [usize; 2],
-        rendered: &Rendered,
+        Member { rendered, shown }: &Member,
         part: Range<usize>,
         before: Option<[usize; 2]>,
     ) {
@@ -160,6 +156,10 @@ impl Rows {
                 (true, None) => continue,
             };
             if rendered.labels[token] {
+                if let [picture] = shown[..] {
+                    told.named[0].push(told.tokens.len() as i32);
+                    told.named[1].push(picture as i32);
+                }
                 told.places.push(from as i32);
                 told.tokens.push(rendered.ids[token] as i32);
             }

@@ -115,7 +115,7 @@ impl Seeing<'_> {
             language,
             features: self.vision.features,
         };
-        let model = checkpoint::load_newest(&run.dir, VisualModel { encoder })?;
+        let model = checkpoint::load_newest(&run.dir, self.model(encoder))?;
         self.speaker(Voice::reopen(run)?, model, run)
     }
 
@@ -136,6 +136,13 @@ impl Seeing<'_> {
             images: Some(self.images()?),
             device: run.device.clone(),
         })
+    }
+
+    fn model(&self, encoder: VisionLanguage) -> VisualModel {
+        VisualModel {
+            encoder,
+            naming: self.vision.naming,
+        }
     }
 
     fn images(&self) -> Result<Arc<ImageProcessor>, Error> {
@@ -182,7 +189,7 @@ impl Seeing<'_> {
             },
             features: self.vision.features,
         };
-        Ok(VisualModel { encoder })
+        Ok(self.model(encoder))
     }
 
     /// How many tokens the model makes of a picture, asked of the model itself.

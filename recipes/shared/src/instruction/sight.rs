@@ -28,6 +28,9 @@ pub struct SightConfig {
     /// What of it the connector is given: patches; pooled-and-patches, where one vector of the whole image precedes them;
     /// or pooled, which is that vector alone.
     pub features: Features,
+    /// How much a second loss counts in training, by which a picture alone tells the words that are said of it, whatever
+    /// is asked: what the tower sees is given words by it. 0: not at all.
+    pub naming: f64,
     /// Width of the tokens.
     pub d_model: usize,
     /// Attention heads; must divide `d_model`.
@@ -62,6 +65,7 @@ impl SightConfig {
             stem_cell: 4,
             stem: vec![d_model],
             features: Features::Pooled,
+            naming: 1.0,
             dropout: 0.0,
             activation: Activation::Relu,
         }
@@ -80,6 +84,7 @@ impl SightConfig {
             stem_cell: 1,
             stem: Vec::new(),
             features: Features::Patches,
+            naming: 0.0,
             dropout: 0.1,
             activation: Activation::Gelu,
         }

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::data::dataset::{Dataset, InMemDataset};
-use burn::tensor::Device;
+use burn::tensor::{Device, Int, Tensor};
 use burn::train::Interrupter;
 use crucible_datasets::instruction::clean::CleanConfig;
 use crucible_datasets::instruction::{
@@ -107,6 +107,7 @@ fn speaker() -> Speaker<VisualModel> {
     Speaker {
         model: VisualModel {
             encoder: config.init(&device),
+            naming: 1.0,
         },
         voice,
         images: Some(Arc::new(
@@ -134,6 +135,31 @@ fn batch(speaker: &Speaker<VisualModel>, packing: bool) -> InstructionBatch {
         });
     let host = collate.collate(drawn.collect()).unwrap();
     collate.upload(host, &speaker.device)
+}
+
+/// Words are told from the one picture of their conversation, packed or not; those about two pictures or none are not.
+#[test]
+fn words_are_told_from_the_picture_alone() {
+    let speaker = speaker();
+    let tokenizer = speaker.voice.renderer.tokenizer();
+    for packing in [true, false] {
+        let batch = batch(&speaker, packing);
+        let seen = speaker.model.encoder.see(batch.images.clone().unwrap());
+        let list =
+            |numbers: &Tensor<1, Int>| -> Vec<i64> { numbers.clone().into_data().iter().collect() };
+        let [told, pictures] = [&batch.named[0], &batch.named[1]].map(list);
+        let targets = list(&batch.targets);
+        let said = |picture: i64| {
+            let of = told.iter().zip(&pictures).filter(|(_, of)| **of == picture);
+            let ids: Vec<u32> = of.map(|(told, _)| targets[*told as usize] as u32).collect();
+            tokenizer.decode(&ids, true).unwrap()
+        };
+        assert_eq!([said(0), said(1)], ["dark yes the first of them", "light"]);
+        // Of the same words, another picture is told apart.
+        let loss = |seen| speaker.model.name(seen, &batch).into_scalar::<f32>();
+        let (right, swapped) = (loss(seen.clone()), loss(seen.flip([0])));
+        assert!(right.is_finite() && right != swapped, "{right} {swapped}");
+    }
 }
 
 /// What stands in one row with others is learnt as if it stood alone.
