@@ -107,7 +107,7 @@ fn small<'a>(out: &'a str, steps: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 fn a_model_learns_to_answer_about_pictures_and_is_talked_with() {
     let folder = tempfile::tempdir().unwrap();
     conversations(&folder.path().join("data"));
-    crucible(folder.path(), &small("run", "training.steps=60", &[])).expect(0);
+    crucible(folder.path(), &small("run", "training.steps=120", &[])).expect(0);
     let run = folder.path().join("run");
     let result = read_json(run.join("result.json"));
     assert_eq!(result["test"]["accuracy"], 1.0, "{result:#}");
