@@ -2,12 +2,14 @@
 
 use burn::module::Module;
 use burn::tensor::Device;
+use crucible_training::fit::draw;
 use crucible_training::{Error, Run};
 use crucible_transformer::{CausalLm, CausalLmConfig, LoraConfig};
 use crucible_weights::CausalCheckpoint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::instruction::TextModel;
 use crate::setting::setting;
 use crate::{Origin, report};
 
@@ -162,7 +164,12 @@ impl LanguageConfig {
                 }
                 model
             }
-            Origin::Fresh | Origin::Kept => sizes.init(device),
+            Origin::Fresh | Origin::Kept => {
+                // At the path that it has in every model; what is put beside a weight looks at it, which draws it.
+                let alone = TextModel::new(sizes.init(device));
+                draw(&alone, device, run.seed);
+                alone.encoder.language
+            }
         };
         Ok(self.tuned(model))
     }

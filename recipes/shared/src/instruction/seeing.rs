@@ -9,6 +9,7 @@ use crucible_datasets::{
     AugmentConfig, ImageConfig, ImageProcessor, LoaderConfig, TokenizerConfig,
 };
 use crucible_fusion::{ConnectorConfig, VisionLanguage};
+use crucible_training::fit::draw;
 use crucible_training::{Error, Fitted, Run, TrainingConfig, checkpoint};
 
 use super::audited::audited;
@@ -189,7 +190,10 @@ impl Seeing<'_> {
             },
             features: self.vision.features,
         };
-        Ok(self.model(encoder))
+        let model = self.model(encoder);
+        // Before it is asked anything, which would draw its weights otherwise.
+        draw(&model, device, run.seed);
+        Ok(model)
     }
 
     /// How many tokens the model makes of a picture, asked of the model itself.
