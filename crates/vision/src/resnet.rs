@@ -205,7 +205,7 @@ mod tests {
         let together = model.forward(images.clone()).pooled;
         let alone = model.forward(images.narrow(0, 1, 1)).pooled;
         assert!(difference(together.clone(), training) > 1e-3);
-        assert!(difference(together.narrow(0, 1, 1), alone) < 1e-6);
+        assert!(difference(together.narrow(0, 1, 1), alone) < 1e-5);
     }
 
     #[test]

@@ -96,7 +96,7 @@ fn one_token_at_a_time_gives_what_all_at_once_give() {
             model.advance(&mut cache, &[1, 2, 3]),
             model.advance(&mut alone, &[2]),
         );
-        assert!(difference(three.narrow(0, 1, 1), one) < 1e-6);
+        assert!(difference(three.narrow(0, 1, 1), one) < 1e-5);
     }
 }
 

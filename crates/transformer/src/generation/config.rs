@@ -3,6 +3,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
 
+/// Each beam is a row of the cache of keys and values.
+const MOST_BEAMS: usize = 256;
+
 /// How prompts are continued: the options of `generate` in `transformers`, by their names there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GenerationConfig {
@@ -78,6 +81,9 @@ impl GenerationConfig {
         ConfigError::unless(self.beams > 0, "beams", || {
             "must be at least 1, which is no beam search".into()
         })?;
+        ConfigError::unless(self.beams <= MOST_BEAMS, "beams", || {
+            format!("is {}, but must be at most {MOST_BEAMS}", self.beams)
+        })?;
         let drawn = self.beams > 1 && temperature > 0.0;
         ConfigError::unless(!drawn, "beams", || {
             let beams = self.beams;
@@ -103,7 +109,7 @@ mod tests {
     #[test]
     fn impossible_values_are_named() {
         type Spoil = fn(&mut GenerationConfig);
-        let cases: [(&str, Spoil); 12] = [
+        let cases: [(&str, Spoil); 13] = [
             ("max_new_tokens", |c| c.max_new_tokens = 0),
             ("temperature", |c| c.temperature = -0.5),
             ("temperature", |c| c.temperature = f64::NAN),
@@ -114,6 +120,7 @@ mod tests {
                 c.repetition_penalty = f64::INFINITY;
             }),
             ("beams", |c| c.beams = 0),
+            ("beams", |c| c.beams = 1_000_000),
             ("beams", |c| (c.beams, c.temperature) = (2, 1.0)),
             ("length_penalty", |c| c.length_penalty = f64::NAN),
             ("stop_strings", |c| c.stop_strings = vec![String::new()]),
