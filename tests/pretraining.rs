@@ -5,15 +5,20 @@ use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
+/// Arguments of a training of the smoke preset, with further ones.
+pub fn smoke<'a>(recipe: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let fixed = ["train", recipe, "--preset", "smoke", "--out", out];
+    [&fixed[..], more].concat()
+}
+
 /// Trains the smoke preset with further arguments, in `folder`/`out`.
 pub fn train(folder: &Path, recipe: &str, out: &str, more: &[&str]) -> Value {
-    let fixed = ["train", recipe, "--preset", "smoke", "--out", out];
-    crucible(folder, &[&fixed[..], more].concat()).expect(0);
+    crucible(folder, &smoke(recipe, out, more)).expect(0);
     read_json(folder.join(out).join("result.json"))["test"].clone()
 }
 
 /// Values of the training loss, first to last.
-fn losses(run: &Path) -> Vec<f64> {
+pub fn losses(run: &Path) -> Vec<f64> {
     let rows = read_json_lines(run.join("metrics.jsonl"));
     let of_loss = |row: &&Value| row["split"] == "train" && row["name"] == "loss";
     let values = rows.iter().filter(of_loss);

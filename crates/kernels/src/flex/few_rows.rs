@@ -3,19 +3,18 @@
 
 use pulp::{Arch, Simd};
 
-use super::lanes;
+use super::lanes::{self, LANES};
 use super::linear::{Weight, add_rows};
 use super::parallel::{Blocks, Parts};
 use super::tensor::values;
 
-/// The most rows; from there on it pays to pack the matrix for a product in tiles.
+/// The most rows. `benches/generate.rs` measures one and four; where it would begin to pay to pack the matrix for a
+/// product in tiles has not been looked for.
 pub const MOST: usize = 8;
 /// Elements of the matrix that are worth a thread.
 const SHARE: usize = 1 << 17;
 /// Rows of the matrix that are added to a row of the product at a time.
 const AT_ONCE: usize = 8;
-/// Columns that are.
-const LANES: usize = 16;
 
 /// `to = x weight`, all of it written.
 ///

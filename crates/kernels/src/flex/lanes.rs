@@ -1,7 +1,7 @@
 //! Sums and maxima of rows in so many independent lanes, which the compiler turns into vectors: always the
 //! same lanes, hence the same bits with every instruction set.
 
-const LANES: usize = 16;
+pub const LANES: usize = 16;
 
 /// Combines the lanes in pairs.
 #[inline(always)]
