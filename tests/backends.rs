@@ -2,6 +2,7 @@
 //! is ignored, on flex too.
 
 mod cases;
+mod language;
 mod objectives;
 mod scene;
 
@@ -71,7 +72,7 @@ fn check(device: &Device) {
         worst[0], worst[1]
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(padded_cases, 15 + FusionConfig::names().count());
+    assert_eq!(padded_cases, 21 + FusionConfig::names().count());
 }
 
 #[test]

@@ -94,9 +94,23 @@ fn a_model_learns_to_answer_about_pictures_and_is_talked_with() {
     assert!(missing.stderr.contains("none.png"), "{missing:#?}");
     let nowhere = crucible(folder.path(), &["generate", "nowhere", "--prompt", "hello"]).expect(2);
     assert!(nowhere.stderr.contains("config.json"), "{nowhere:#?}");
-    let option = ["generate", "run", "--prompt", "what?", "--top-p", "2"];
-    let option = crucible(folder.path(), &option).expect(2);
-    assert!(option.stderr.contains("--top-p"), "{option:#?}");
+    for (options, told) in [
+        (&["--top-p", "2"][..], "--top-p is 2"),
+        (&["--top-k", "3"], "--top-k limits what is drawn"),
+        (&["--temperature", "-1"], "--temperature is -1"),
+        (&["--stop", ""], "--stop must not"),
+    ] {
+        let options = [&["generate", "run", "--prompt", "what?"], options].concat();
+        let refused = crucible(folder.path(), &options).expect(2);
+        assert!(refused.stderr.contains(told), "{refused:#?}");
+    }
+    let json = crucible(folder.path(), &["--json", "chat", "run"]).expect(2);
+    assert!(json.stderr.contains("--json generate"), "{json:#?}");
+    let file = crucible(folder.path(), &["data", "nothing.json"]).expect(2);
+    assert!(
+        file.stderr.contains("nothing.json: No such file"),
+        "{file:#?}"
+    );
 }
 
 /// The first stage moves the connector alone, between towers that know something; the second starts from it.

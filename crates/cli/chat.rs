@@ -22,7 +22,7 @@ Examples:
   echo \"What is the capital of France?\" | crucible chat smollm2.gguf
 
 In the conversation:
-  /image FILE   shows a picture with what you say next
+  /image FILE   shows a picture with what you say next (a line that begins with a space is said, whatever it is)
   /again        starts a new conversation
   /exit         leaves, as does the end of the input; Ctrl-C ends an answer, and leaves between two")]
 pub struct Args {
@@ -48,7 +48,12 @@ struct Conversation<'a> {
     shown: Vec<PathBuf>,
 }
 
-pub fn run(args: &Args) -> Result<ExitCode, Error> {
+pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
+    if json {
+        return Err(Error::Usage(
+            "a conversation is text; `crucible --json generate` answers in JSON".into(),
+        ));
+    }
     let config = args.speaking.generation()?;
     let model = args.speaking.open()?;
     let mut conversation = Conversation {
@@ -70,24 +75,56 @@ pub fn run(args: &Args) -> Result<ExitCode, Error> {
             path: "stdin".into(),
             source,
         })?;
-        match line.trim() {
-            "" => {}
-            "/exit" => break,
-            "/again" => conversation.again(),
-            said => {
-                let result = match said.strip_prefix("/image ") {
-                    Some(path) => conversation.show(Path::new(path.trim())),
-                    None => conversation.say(said, &work),
-                };
-                // A conversation outlives a picture that is not there; a script should not.
-                match result {
-                    Err(error) if terminal => tell!("{error}"),
-                    result => result?,
-                }
+        let result = match Line::of(&line) {
+            Line::Empty => Ok(()),
+            Line::Exit => break,
+            Line::Again => {
+                conversation.again();
+                Ok(())
             }
+            Line::Image(path) => conversation.show(path),
+            Line::Said(text) => conversation.say(text, &work),
+            Line::Unknown(command) => Err(Error::Usage(format!(
+                "{command} is no command; there are /image FILE, /again and /exit, and what begins with a space is said"
+            ))),
+        };
+        // A conversation outlives a picture that is not there; a script should not.
+        match result {
+            Err(error) if terminal => tell!("{error}"),
+            result => result?,
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What somebody has typed.
+#[derive(Debug, PartialEq, Eq)]
+enum Line<'a> {
+    Empty,
+    Exit,
+    Again,
+    Image(&'a Path),
+    Said(&'a str),
+    /// What looks like a command.
+    Unknown(&'a str),
+}
+
+impl<'a> Line<'a> {
+    fn of(line: &'a str) -> Self {
+        let text = line.trim();
+        let (first, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let is_command = |word: &str| word.chars().all(|letter| letter.is_ascii_alphabetic());
+        // `/etc/hosts` is none.
+        let command = line.strip_prefix('/').is_some() && first.get(1..).is_some_and(is_command);
+        match (command, first, rest.trim()) {
+            (_, "", _) => Self::Empty,
+            (false, ..) => Self::Said(text),
+            (true, "/exit", "") => Self::Exit,
+            (true, "/again", "") => Self::Again,
+            (true, "/image", path) if !path.is_empty() => Self::Image(Path::new(path)),
+            (true, ..) => Self::Unknown(text),
+        }
+    }
 }
 
 /// What is typed, after a prompt where somebody sits at a terminal.
@@ -171,5 +208,33 @@ impl Conversation<'_> {
         self.asked = asked;
         self.shown.clear();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_told_from_what_is_said() {
+        for (line, expected) in [
+            ("", Line::Empty),
+            ("  ", Line::Empty),
+            ("/exit ", Line::Exit),
+            ("/again", Line::Again),
+            (
+                "/image  my picture.png",
+                Line::Image(Path::new("my picture.png")),
+            ),
+            ("/image", Line::Unknown("/image")),
+            ("/again now", Line::Unknown("/again now")),
+            ("/imgae a.png", Line::Unknown("/imgae a.png")),
+            ("/", Line::Unknown("/")),
+            (" /help me", Line::Said("/help me")),
+            ("/etc/hosts is what?", Line::Said("/etc/hosts is what?")),
+            ("what is /exit?", Line::Said("what is /exit?")),
+        ] {
+            assert_eq!(Line::of(line), expected, "{line:?}");
+        }
     }
 }

@@ -7,7 +7,9 @@ use crucible_instruction::evaluate;
 use crucible_shared::instruction::ScoreConfig;
 use crucible_shared::located;
 use crucible_training::tell;
-use crucible_training::{AnyRecipe, Error, Outcome, Run, RunDir, RunRecord, recipe, run, run_dir};
+use crucible_training::{
+    AnyRecipe, Error, Outcome, Prediction, Run, RunDir, RunRecord, recipe, run, run_dir,
+};
 use crucible_weights::files::holds_weights;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -15,13 +17,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use toml::Value;
 
-/// Evaluate a trained model again, on its own data or on other data, or published weights; writes nothing
+/// Evaluate a trained model again, on its own data or on other data, or published weights
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   crucible eval runs/vqa-quick-late-seed0
   crucible eval runs/vqa-quick-late-seed0 --split valid
-  crucible eval runs/vqa-quick-late-seed0 --data my/folder
+  crucible eval runs/vqa-quick-late-seed0 --data my/folder --predictions answers.jsonl
   crucible eval smollm2.gguf --data word-instructions --shots 4")]
 pub struct Args {
     /// Run directory, or published weights of a language model: a Hugging Face folder, a GGUF file, or `hf:org/name` in a
@@ -44,6 +46,10 @@ pub struct Args {
     /// Only so many questions, evenly spread, of models that converse; 0 for all [default: the run's own]
     #[arg(long, value_name = "N")]
     most: Option<usize>,
+
+    /// Write what was answered to each item there, as the `predictions.jsonl` of a run; nothing is written otherwise
+    #[arg(long, value_name = "FILE")]
+    predictions: Option<PathBuf>,
 
     /// Backend [default: the run's own]
     #[arg(long, value_name = "NAME[:N]")]
@@ -82,6 +88,9 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
             "the {split} split of {data} {reason}"
         )));
     }
+    if let Some(file) = &args.predictions {
+        write(file, &outcome.predictions)?;
+    }
     let evaluated = Evaluated {
         run: &args.run,
         recipe: &name,
@@ -96,6 +105,18 @@ pub fn run(args: &Args, json: bool) -> Result<ExitCode, Error> {
         false => output::print(&text(&evaluated))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes predictions, all or none.
+fn write(file: &Path, predictions: &[Prediction]) -> Result<(), Error> {
+    let Some(name) = file.file_name().and_then(|name| name.to_str()) else {
+        let file = file.display();
+        return Err(Error::Usage(format!("--predictions: {file} names no file")));
+    };
+    let parent = file
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    RunDir::new(parent.unwrap_or(Path::new("."))).write_json_lines(name, predictions)
 }
 
 impl Args {

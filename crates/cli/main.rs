@@ -107,7 +107,7 @@ fn run(Cli { command, json }: Cli) -> Result<ExitCode, Error> {
         Command::Compare(args) => compare::run(&args, json),
         Command::Repro(args) => repro::run(&args, json),
         Command::Ask(args) => ask::run(&args, json),
-        Command::Chat(args) => chat::run(&args),
+        Command::Chat(args) => chat::run(&args, json),
         Command::Generate(args) => generate::run(&args, json),
         Command::Search(args) => search::run(&args, json),
         Command::Embed(args) => embed::run(&args),

@@ -64,9 +64,7 @@ pub fn show(name: &str, chat: &Chat, json: bool) -> Result<(), Error> {
     let config = ChatConfig {
         template: built_in.unwrap_or(BuiltIn::Chatml),
         own_template: built_in.is_none(),
-        max_length: chat.max_length,
-        packing: false,
-        per_picture: 0,
+        ..ChatConfig::published(chat.max_length)
     };
     let voice = match &chat.weights {
         Some(name) => Voice::published(&located(name)?, &config, chat.image_tokens)?,

@@ -5,7 +5,7 @@ use crucible_instruction::{open, published};
 use crucible_shared::instruction::Answers;
 use crucible_shared::located;
 use crucible_training::{Error, run_dir};
-use crucible_transformer::GenerationConfig;
+use crucible_transformer::{ConfigError, GenerationConfig};
 use std::path::{Path, PathBuf};
 
 /// Which model, and how it goes on.
@@ -25,7 +25,12 @@ pub struct Speaking {
     pub max_new_tokens: usize,
 
     /// What scores are divided by before a token is drawn: below 1 sharper; 0 always takes the likeliest
-    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
     pub temperature: f64,
 
     /// Draw among so many of the likeliest tokens; 0: among all
@@ -33,11 +38,21 @@ pub struct Speaking {
     pub top_k: usize,
 
     /// Draw among the fewest likeliest tokens whose probabilities sum to this
-    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     pub top_p: f64,
 
     /// Above 1: makes tokens that have been said less likely
-    #[arg(long, value_name = "R", default_value_t = 1.0)]
+    #[arg(
+        long,
+        value_name = "R",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     pub repetition_penalty: f64,
 
     /// Sequences that a beam search follows; 1: none
@@ -45,7 +60,12 @@ pub struct Speaking {
     pub beams: usize,
 
     /// Above 1: a beam search favours longer answers
-    #[arg(long, value_name = "L", default_value_t = 1.0)]
+    #[arg(
+        long,
+        value_name = "L",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     pub length_penalty: f64,
 
     /// Text that ends an answer; repeat it for more
@@ -93,14 +113,16 @@ impl Speaking {
             stop_strings: self.stop.clone(),
             seed: self.seed,
         };
-        let usage = |error: crucible_transformer::ConfigError| {
-            Error::Usage(format!(
-                "--{}",
-                error.to_string().replace('`', "").replace('_', "-")
-            ))
-        };
-        config.check().map_err(usage)?;
-        Ok(config)
+        match config.check() {
+            Ok(()) => Ok(config),
+            Err(ConfigError { field, reason }) => {
+                let option = match field {
+                    "stop_strings" => "stop".into(),
+                    field => field.replace('_', "-"),
+                };
+                Err(Error::Usage(format!("--{option} {reason}")))
+            }
+        }
     }
 }
 

@@ -141,6 +141,10 @@ pub(crate) fn find(name: &str) -> Result<Found, DataError> {
     if shards::is_range(name) {
         return Ok(Found::Path(Format::Shards));
     }
+    // No name of the catalogue has a dot or a slash.
+    if let (true, Err(error)) = (name.contains(['.', '/', '\\']), std::fs::metadata(name)) {
+        return Err(DataError::io(Path::new(name), error));
+    }
     let names = ENTRIES.iter().map(|entry| entry.name);
     let distance = |candidate: &str| strsim::damerau_levenshtein(candidate, &name.to_lowercase());
     Err(DataError::UnknownDataset {

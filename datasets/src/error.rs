@@ -7,55 +7,80 @@ use std::sync::Arc;
 
 use burn::data::dataset::DatasetError;
 
-/// Where in the data something stands: a file and the line of a text or the byte of an archive.
+/// Where in the data something stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file, as the user named it.
     pub file: Arc<Path>,
-    /// The line, counted from 1.
-    pub line: Option<usize>,
-    /// The byte, counted from 0.
-    pub byte: Option<u64>,
+    /// Where in it.
+    pub at: At,
+}
+
+/// Where in a file. Lines and records are counted from 1, bytes from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// Anywhere.
+    File,
+    /// A line of a text.
+    Line(usize),
+    /// A record of an array, which begins in a line.
+    Record {
+        /// The line.
+        line: usize,
+        /// The record.
+        record: usize,
+    },
+    /// A byte of an archive.
+    Byte(u64),
 }
 
 impl Place {
     /// The whole file.
     pub fn file(path: &Path) -> Self {
-        Self {
-            file: path.into(),
-            line: None,
-            byte: None,
-        }
+        let (file, at) = (path.into(), At::File);
+        Self { file, at }
     }
 
     /// A line of a text.
     pub fn line(file: Arc<Path>, line: usize) -> Self {
-        Self {
-            file,
-            line: Some(line),
-            byte: None,
-        }
+        let at = At::Line(line);
+        Self { file, at }
+    }
+
+    /// A record of an array, which begins in that line.
+    pub fn record(file: Arc<Path>, line: usize, record: usize) -> Self {
+        let at = At::Record { line, record };
+        Self { file, at }
     }
 
     /// A byte of an archive.
     pub fn byte(file: Arc<Path>, byte: u64) -> Self {
-        Self {
-            file,
-            line: None,
-            byte: Some(byte),
+        let at = At::Byte(byte);
+        Self { file, at }
+    }
+}
+
+impl Place {
+    /// An id for what stands there and has none of its own: `train.jsonl:7`, `data.json:record-3`.
+    pub(crate) fn id(&self) -> String {
+        let name = self.file.file_name().unwrap_or_default().to_string_lossy();
+        match self.at {
+            At::File => name.into(),
+            At::Line(line) => format!("{name}:{line}"),
+            At::Record { record, .. } => format!("{name}:record-{record}"),
+            At::Byte(byte) => format!("{name}:byte-{byte}"),
         }
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        match self.byte {
-            Some(byte) => write!(f, ", byte {byte}"),
-            None => Ok(()),
+        let file = self.file.display();
+        match self.at {
+            At::File => write!(f, "{file}"),
+            At::Line(line) => write!(f, "{file}:{line}"),
+            At::Record { line, record } => write!(f, "{file}:{line}, record {record}"),
+            At::Byte(byte) => write!(f, "{file}, byte {byte}"),
         }
     }
 }

@@ -49,7 +49,7 @@ pub use catalogue::{Entry, entries, kind, open_captions, open_images, open_vqa};
 pub use corrupt::CorruptConfig;
 pub use describe::{Description, Duplicates, Lengths, Share, SplitCounts, describe};
 pub use easy_vqa::HELD_OUT;
-pub use error::{DataError, Place};
+pub use error::{At, DataError, Place};
 pub use facts::{COLOURS, Pair, SHAPES, possible_pairs};
 pub use formats::Kind;
 pub use image_config::{Filter, Fit, ImageConfig};

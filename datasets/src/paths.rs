@@ -63,7 +63,9 @@ impl Root {
                 Component::Normal(_) | Component::CurDir => {}
                 Component::ParentDir => return Err("the path contains `..`".into()),
                 Component::RootDir | Component::Prefix(_) => {
-                    return Err("the path is absolute".into());
+                    return Err(
+                        "the path is absolute, not relative to the file that names it".into(),
+                    );
                 }
             }
         }

@@ -13,8 +13,8 @@ use crucible_transformer::{
 };
 use crucible_vision::{PatchEmbeddingConfig, ResNetConfig, VitConfig};
 
-use super::objectives;
 use super::scene::{Scene, VOCABULARY, Values, visible, weights};
+use super::{language, objectives};
 
 /// A model with its inputs, to be run on any device.
 pub struct Case {
@@ -89,7 +89,7 @@ pub fn cases() -> Vec<Case> {
     add("ResNet in training", |scene| resnet(scene, true));
     add("ResNet in evaluation", |scene| resnet(scene, false));
     add("AdamW, three clipped steps", optimizer);
-    for (name, run) in objectives::CASES {
+    for (name, run) in objectives::CASES.into_iter().chain(language::CASES) {
         cases.push(Case {
             name: name.into(),
             run: Box::new(run),
@@ -148,7 +148,7 @@ fn text(scene: &mut Scene, pooling: Pooling, positions: PositionKind) -> Values 
     scene.values(&model, output)
 }
 
-fn vision(pooling: Pooling) -> VitConfig {
+pub(super) fn vision(pooling: Pooling) -> VitConfig {
     VitConfig::new(16, 8, stack()).with_pooling(pooling)
 }
 

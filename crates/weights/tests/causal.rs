@@ -12,7 +12,7 @@ const NAMES: [&str; 6] = ["gpt2", "gpt2-untied", "llama", "smollm2", "llama3", "
 
 fn open(name: &str) -> (CausalCheckpoint, CausalLm) {
     let checkpoint = CausalCheckpoint::open(&folder(name)).unwrap();
-    let (model, loaded) = checkpoint.load(&folder(name), &Device::flex()).unwrap();
+    let (model, loaded) = checkpoint.load(&folder(name), &Device::default()).unwrap();
     assert!(loaded.unused.is_empty(), "{:?}", loaded.unused);
     (checkpoint, model)
 }
@@ -35,7 +35,7 @@ fn every_layer_gives_what_transformers_gives_with_padding_on_either_side() {
         for side in ["", "left."] {
             let padding = golden.padding(&format!("{side}input.attention_mask"));
             let x = model.embed(golden.ids(&format!("{side}input.ids")));
-            let states = model.hidden_states(x, &Places::padded(&padding, &Device::flex()));
+            let states = model.hidden_states(x, &Places::padded(&padding, &Device::default()));
             let (last, each) = states.split_last().unwrap();
             let check = |what: String, found, key: &str| {
                 let expected = golden.floats(&format!("{side}{key}"));
@@ -101,7 +101,7 @@ fn tensors_that_do_not_fit_are_named() {
         let load = |layers: usize| {
             let copy = changed(name, |config| config[key] = json!(layers));
             let checkpoint = CausalCheckpoint::open(copy.path()).unwrap();
-            checkpoint.load(copy.path(), &Device::flex())
+            checkpoint.load(copy.path(), &Device::default())
         };
         let (_, loaded) = load(1).unwrap();
         assert!(
@@ -141,7 +141,9 @@ fn tensors_that_do_not_fit_are_named() {
     ] {
         let copy = changed(name, |config| config[key] = json!(value));
         let checkpoint = CausalCheckpoint::open(copy.path()).unwrap();
-        let error = checkpoint.load(copy.path(), &Device::flex()).unwrap_err();
+        let error = checkpoint
+            .load(copy.path(), &Device::default())
+            .unwrap_err();
         assert!(matches!(error, Error::Shapes { .. }), "{error}");
         assert!(error.to_string().contains(tensor), "{error}");
     }

@@ -14,7 +14,7 @@ const MAX_DISTANCE: &str = "relative_attention_max_distance";
 
 fn open(name: &str) -> (Seq2SeqCheckpoint, Seq2Seq) {
     let checkpoint = Seq2SeqCheckpoint::open(&folder(name)).unwrap();
-    let (model, loaded) = checkpoint.load(&folder(name), &Device::flex()).unwrap();
+    let (model, loaded) = checkpoint.load(&folder(name), &Device::default()).unwrap();
     assert!(loaded.unused.is_empty(), "{:?}", loaded.unused);
     (checkpoint, model)
 }
@@ -168,14 +168,16 @@ fn what_is_not_supported_is_named() {
 fn tensors_that_do_not_fit_are_named() {
     let copy = changed("t5", |config| config["num_decoder_layers"] = json!(3));
     let checkpoint = Seq2SeqCheckpoint::open(copy.path()).unwrap();
-    let error = checkpoint.load(copy.path(), &Device::flex()).unwrap_err();
+    let error = checkpoint
+        .load(copy.path(), &Device::default())
+        .unwrap_err();
     let Error::Missing { missing, .. } = &error else {
         panic!("{error}");
     };
     assert!(missing.contains("decoder.blocks.2.cross"), "{error}");
     let copy = changed("t5", |config| config["num_decoder_layers"] = json!(1));
     let checkpoint = Seq2SeqCheckpoint::open(copy.path()).unwrap();
-    let (_, loaded) = checkpoint.load(copy.path(), &Device::flex()).unwrap();
+    let (_, loaded) = checkpoint.load(copy.path(), &Device::default()).unwrap();
     assert!(
         loaded
             .unused
@@ -184,7 +186,9 @@ fn tensors_that_do_not_fit_are_named() {
     );
     let copy = changed("t5", |config| config["d_ff"] = json!(55));
     let checkpoint = Seq2SeqCheckpoint::open(copy.path()).unwrap();
-    let error = checkpoint.load(copy.path(), &Device::flex()).unwrap_err();
+    let error = checkpoint
+        .load(copy.path(), &Device::default())
+        .unwrap_err();
     assert!(matches!(error, Error::Shapes { .. }), "{error}");
     assert!(error.to_string().contains("DenseReluDense.wi"), "{error}");
 }

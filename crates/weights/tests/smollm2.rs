@@ -49,7 +49,7 @@ fn it_says_what_transformers_says() {
         assert_eq!(ids.get_ids(), said.prompt, "{}", said.text);
     }
     let checkpoint = CausalCheckpoint::open(&path).unwrap();
-    let (model, loaded) = checkpoint.load(&path, &Device::flex()).unwrap();
+    let (model, loaded) = checkpoint.load(&path, &Device::default()).unwrap();
     assert_eq!(
         (loaded.missing.len(), loaded.unused.len()),
         (0, 0),

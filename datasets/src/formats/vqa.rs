@@ -91,7 +91,7 @@ impl Reader {
             let parsed = line.and_then(|(place, line)| {
                 digest.update(&line);
                 digest.update("\n");
-                let (image, question) = question(&place, &line, &file_name)?;
+                let (image, question) = question(&place, &line)?;
                 Ok((place, image, question))
             });
             let Some((place, image, question)) = problems.keep(parsed) else {
@@ -129,10 +129,10 @@ impl Reader {
 }
 
 /// The image and the question of one line.
-fn question(place: &Place, line: &str, file_name: &str) -> Result<(String, Question), DataError> {
+fn question(place: &Place, line: &str) -> Result<(String, Question), DataError> {
     let record: Record = lines::record(place, line, SHAPE)?;
     let id = match record.id {
-        Value::Null => format!("{file_name}:{}", place.line.unwrap_or_default()),
+        Value::Null => place.id(),
         Value::String(id) => lines::non_empty(place, "id", &id)?,
         Value::Number(id) => id.to_string(),
         other => {

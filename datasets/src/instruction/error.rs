@@ -99,7 +99,7 @@ pub enum ChatError {
     /// A conversation that would lose its end.
     #[error(
         "needs {needed} tokens and would be cut at {limit}; \
-         set max_length to at least {needed}, or shorten or remove it"
+         set the most tokens (chat.max_length, or --max-length) to at least {needed}, or shorten or remove it"
     )]
     TooLong {
         /// How many tokens it has.

@@ -89,15 +89,14 @@ impl Reader {
             .is_some_and(|extension| extension == "jsonl")
         {
             for line in lines::open(path)? {
-                let line = line.and_then(|(place, line)| self.record(&place, &line, &file_name));
+                let line = line.and_then(|(place, line)| self.record(&place, &line));
                 conversations.extend(self.problems.keep(line));
             }
         } else {
             let file = open_regular(path).map_err(|error| DataError::io(path, error))?;
             let text = records::text(path, file)?;
             for element in records::elements(path, &text) {
-                let element =
-                    element.and_then(|(place, json)| self.record(&place, json, &file_name));
+                let element = element.and_then(|(place, json)| self.record(&place, json));
                 conversations.extend(self.problems.keep(element));
             }
         }
@@ -105,12 +104,7 @@ impl Reader {
     }
 
     /// The conversation of one record.
-    fn record(
-        &mut self,
-        place: &Place,
-        json: &str,
-        file_name: &str,
-    ) -> Result<Conversation, DataError> {
+    fn record(&mut self, place: &Place, json: &str) -> Result<Conversation, DataError> {
         self.digest.update(json);
         self.digest.update("\n");
         let record: Record = lines::record(place, json, records::SHAPES)?;
@@ -126,15 +120,14 @@ impl Reader {
             self.digest.update(image.length()?.to_le_bytes());
             images.push(image);
         }
-        let line = place.line.unwrap_or_default();
-        let id = id.unwrap_or_else(|| format!("{file_name}:{line}"));
+        let id = id.unwrap_or_else(|| place.id());
         // LLaVA's files name the picture as id, which several conversations are about.
         let count = self.ids.entry(id.clone()).or_default();
         *count += 1;
         Ok(Conversation {
             id: match *count {
                 1 => id,
-                _ => format!("{id} ({file_name}:{line})"),
+                _ => format!("{id} ({})", place.id()),
             },
             turns,
             images,

@@ -27,7 +27,7 @@ const WORD_CONVERSATIONS: [usize; 3] = [4_000, 200, 400];
 /// Opens conversations: a name of the catalogue, or a file or folder of Alpaca, ShareGPT, LLaVA or OpenAI JSON. Images with
 /// captions do as well: the picture is asked, the caption answers (LLaVA's first stage).
 ///
-/// Those of the catalogue are trained and validated in wordings that their test split never uses.
+/// Each split of those of the catalogue is asked in wordings that the others never use.
 ///
 /// # Errors
 ///
@@ -97,18 +97,22 @@ fn emoji() -> Result<InstructionData, DataError> {
 fn words() -> InstructionData {
     const SEED: u64 = 1;
     let [train, valid, test] = WORD_CONVERSATIONS;
-    let all = train + valid + test;
-    let mut seen = tasks::text_tasks(SEED, all, Wordings::Seen);
-    let mut held_out = tasks::text_tasks(SEED, all, Wordings::HeldOut);
-    let first_of_test = held_out.len().saturating_sub(test);
-    let test = held_out.split_off(first_of_test);
-    seen.truncate(first_of_test);
-    let valid = seen.split_off(seen.len().saturating_sub(valid));
+    // No input is in two splits: each takes its own part of the same ones.
+    let parts = [
+        0..train,
+        train..train + valid,
+        train + valid..train + valid + test,
+    ];
+    let mut splits = [const { Vec::new() }; 3];
+    for ((split, part), into) in Split::ALL.into_iter().zip(parts).zip(&mut splits) {
+        let asked = tasks::text_tasks(SEED, part.end, Wordings::of(split));
+        *into = asked.into_iter().skip(part.start).collect();
+    }
     let digest = digest(&[WORDS, &format!("{WORD_CONVERSATIONS:?}")]);
-    Data::in_memory(WORDS, [seen, valid, test], Vec::new(), digest)
+    Data::in_memory(WORDS, splits, Vec::new(), digest)
 }
 
-/// Conversations about the samples of each split: those of the test in wordings that the others never use.
+/// Conversations about the samples of each split, in its own wordings.
 fn made<S>(
     name: &str,
     data: &Data<S>,
@@ -116,11 +120,7 @@ fn made<S>(
 ) -> Result<InstructionData, DataError> {
     let mut splits = [const { Vec::new() }; 3];
     for (split, into) in Split::ALL.into_iter().zip(&mut splits) {
-        let wordings = match split {
-            Split::Train | Split::Valid => Wordings::Seen,
-            Split::Test => Wordings::HeldOut,
-        };
-        *into = make(wordings, collected(data.split(split))?);
+        *into = make(Wordings::of(split), collected(data.split(split))?);
     }
     Ok(Data::in_memory(
         name,

@@ -96,7 +96,12 @@ impl LanguageConfig {
     ///
     /// Those of [`Origin::of`].
     pub fn origin(&self, run: &Run) -> Result<Origin, Error> {
-        Origin::of("language", &self.weights, run)
+        let origin = Origin::of("language", &self.weights, run)?;
+        if let Origin::Published(path) = &origin {
+            // Of another architecture, which matters more than what its tokenizer lacks.
+            CausalCheckpoint::open(path).map_err(Error::data)?;
+        }
+        Ok(origin)
     }
 
     /// The sizes for a vocabulary and the longest sequence; those of published weights where it begins with some.

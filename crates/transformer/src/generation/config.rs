@@ -74,6 +74,12 @@ impl GenerationConfig {
         ConfigError::unless(positive(top_p) && top_p <= 1.0, "top_p", || {
             format!("is {top_p}, but must lie above 0 and be at most 1 (all tokens)")
         })?;
+        for (field, limits) in [("top_k", self.top_k > 0), ("top_p", top_p < 1.0)] {
+            ConfigError::unless(!limits || temperature > 0.0, field, || {
+                "limits what is drawn, but at a temperature of 0 nothing is: set temperature above 0"
+                    .into()
+            })?;
+        }
         let penalty = self.repetition_penalty;
         ConfigError::unless(positive(penalty), "repetition_penalty", || {
             format!("is {penalty}, but must be a positive number; 1 is off")
@@ -109,12 +115,14 @@ mod tests {
     #[test]
     fn impossible_values_are_named() {
         type Spoil = fn(&mut GenerationConfig);
-        let cases: [(&str, Spoil); 13] = [
+        let cases: [(&str, Spoil); 15] = [
             ("max_new_tokens", |c| c.max_new_tokens = 0),
             ("temperature", |c| c.temperature = -0.5),
             ("temperature", |c| c.temperature = f64::NAN),
             ("top_p", |c| c.top_p = 0.0),
             ("top_p", |c| c.top_p = 1.1),
+            ("top_p", |c| c.top_p = 0.9),
+            ("top_k", |c| c.top_k = 5),
             ("repetition_penalty", |c| c.repetition_penalty = 0.0),
             ("repetition_penalty", |c| {
                 c.repetition_penalty = f64::INFINITY;

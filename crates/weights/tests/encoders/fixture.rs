@@ -28,7 +28,7 @@ pub struct Classifier {
 const TOLERANCE: f32 = 1e-4;
 
 pub fn device() -> Device {
-    Device::flex()
+    Device::default()
 }
 
 pub fn folder(name: &str) -> PathBuf {

@@ -42,7 +42,7 @@ impl Golden {
         let shape = self.0.shape(name).unwrap().to_vec();
         Tensor::from_data(
             TensorData::new(self.0.read(name).unwrap(), shape),
-            &Device::flex(),
+            &Device::default(),
         )
     }
 
@@ -71,13 +71,13 @@ impl Golden {
 
 pub fn ids(tokens: &[u32], shape: [usize; 2]) -> Tensor<2, Int> {
     let tokens: Vec<i32> = tokens.iter().map(|&token| token as i32).collect();
-    Tensor::from_data(TensorData::new(tokens, shape), &Device::flex())
+    Tensor::from_data(TensorData::new(tokens, shape), &Device::default())
 }
 
 pub fn bools(rows: &[Vec<bool>]) -> Tensor<2, Bool> {
     let shape = [rows.len(), rows[0].len()];
     let values: Vec<bool> = rows.iter().flatten().copied().collect();
-    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    Tensor::from_data(TensorData::new(values, shape), &Device::default())
 }
 
 /// That all numbers agree to 1e-4, but for those of padding.

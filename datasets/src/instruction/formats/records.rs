@@ -120,7 +120,7 @@ pub(super) fn text(path: &Path, mut file: File) -> Result<String, DataError> {
     })
 }
 
-/// The elements of a JSON array, with the lines they start in. After a mistake in the JSON itself none follow.
+/// The elements of a JSON array, with their numbers and the lines they start in. After a mistake in the JSON itself none follow.
 pub(super) fn elements<'t>(path: &Path, text: &'t str) -> Vec<Result<(Place, &'t str), DataError>> {
     let text = text.trim_start_matches('\u{feff}');
     let file: Arc<Path> = path.into();
@@ -136,8 +136,9 @@ pub(super) fn elements<'t>(path: &Path, text: &'t str) -> Vec<Result<(Place, &'t
     };
     let mut elements: Vec<_> = found
         .into_iter()
-        .map(|element: &RawValue| {
-            let place = Place::line(file.clone(), lines.of(element.get()));
+        .zip(1..)
+        .map(|(element, number): (&RawValue, usize)| {
+            let place = Place::record(file.clone(), lines.of(element.get()), number);
             match element.get().len() {
                 ..=MAX_RECORD => Ok((place, element.get())),
                 _ => Err(DataError::format(

@@ -1,8 +1,8 @@
 use burn::data::dataset::Dataset;
 
 use super::*;
-use crate::Split;
 use crate::instruction::{IMAGE, Role};
+use crate::{At, Split};
 
 /// A folder with two pictures, of which nothing is decoded here, and files.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -48,9 +48,12 @@ const OPENAI: &str = r#"{"id": "4", "images": ["photos/b.png"], "messages": [{"r
 const NAMED: &str = r#"{"id": "5", "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a.png"}}, {"type": "image", "path": "photos/b.png"}]}, {"role": "assistant", "content": "Both."}]}"#;
 
 fn expect_all(all: &[Conversation]) {
-    let line =
-        |conversation: &Conversation| conversation.place.as_ref().and_then(|place| place.line);
-    assert!(all.iter().all(|conversation| line(conversation).is_some()));
+    let at = |conversation: &Conversation| conversation.place.as_ref().map(|place| place.at);
+    assert!(
+        all.iter().all(|conversation| {
+            matches!(at(conversation), Some(At::Line(_) | At::Record { .. }))
+        })
+    );
     let [alpaca, llava, several, openai, named] = all else {
         panic!("{} conversations", all.len());
     };
@@ -165,10 +168,16 @@ fn refusal_of(record: &str) -> String {
         assert_eq!(kept, 2, "{record}");
         let problem = scan.problems.first[0].to_string();
         let file = folder.path().join(name).display().to_string();
-        assert!(problem.contains(&format!("{file}:3: ")), "{problem}");
+        let record = if name.ends_with("l") {
+            ""
+        } else {
+            ", record 2"
+        };
+        let place = format!("{file}:3{record}: ");
+        assert!(problem.contains(&place), "{problem}");
         assert!(problem.contains("; "), "no remedy: {problem}");
         let problem = problem
-            .replace(&file, "")
+            .replace(&place, "")
             .replace("the line has", "the record has");
         refusals.push(problem.replace(&folder.path().display().to_string(), ""));
         assert!(scan.sound("test").is_err());
@@ -263,4 +272,19 @@ fn an_array_that_breaks_off_is_told_with_its_line() {
         error.contains("byte 2") && error.contains("UTF-8"),
         "{error}"
     );
+}
+
+#[test]
+fn records_that_share_a_line_are_told_apart_by_their_number() {
+    let record = r#"{"instruction": "a", "output": "b"}"#;
+    let json = format!(r#"[{record}, {{"instruction": "a"}}, {record}]"#);
+    let folder = folder(&[("train.json", &json)]);
+    let scan = scan("test", folder.path()).unwrap();
+    let problem = scan.problems.first[0].to_string();
+    assert!(problem.contains("train.json:1, record 2: "), "{problem}");
+    let splits = Split::ALL.into_iter().map(|split| scan.data.split(split));
+    let ids = splits.flat_map(|split| (0..split.len()).map(|at| split.get(at).unwrap().id));
+    let mut ids: Vec<String> = ids.collect();
+    ids.sort();
+    assert_eq!(ids, ["train.json:record-1", "train.json:record-3"]);
 }

@@ -1,6 +1,7 @@
 //! Instructions about pictures with captions, names or classes.
 
-use super::pictures::{CAPTION, CHOOSE, GROUP, NAME};
+use super::picture_wordings::{CAPTION, GROUP, NAME};
+use super::question_wordings::CHOOSE;
 use super::{Wordings, choices, exchange};
 use crate::instruction::conversation::{Conversation, IMAGE};
 use crate::{CaptionSample, LabelledImage};

@@ -1,15 +1,18 @@
 //! Instruction sets built from data that is there, in the manner of FLAN (Wei et al. 2022, Longpre et al. 2023): each task
 //! is asked for in many wordings, some of which are held out, so that what is measured is whether a model understands
-//! an instruction and not whether it knows its wording.
+//! an instruction and not whether it knows its wording. Validation has wordings of its own too, by which settings may be
+//! chosen without a look at those of the test.
 //!
 //! Nothing is drawn at random: a hash of its id decides how a sample is asked about. The id of a conversation is
-//! `SAMPLE#WORDING`, as in `test/12/3#yes-no-h2`; held-out wordings have an `h` before their number.
+//! `SAMPLE#WORDING`, as in `test/12/3#yes-no-h2`; held-out wordings have an `h` before their number, those of validation
+//! a `v`.
 
 mod captions;
 mod demonstrations;
 mod frames;
 mod lexicon;
-mod pictures;
+mod picture_wordings;
+mod question_wordings;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -21,7 +24,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::instruction::conversation::{Conversation, IMAGE, Role, Turn};
-use crate::{ImageSource, fraction};
+use crate::{ImageSource, Split, fraction};
 
 use self::frames::framed;
 
@@ -36,16 +39,31 @@ pub use self::vqa::from_vqa;
 pub enum Wordings {
     /// Those that training uses.
     Seen,
-    /// Those that training never uses.
+    /// Those by which one chooses between trainings, none of which uses them.
+    Validation,
+    /// Those that nothing uses but the test.
     HeldOut,
+}
+
+impl Wordings {
+    /// Those of each split.
+    pub fn of(split: Split) -> Self {
+        match split {
+            Split::Train => Self::Seen,
+            Split::Valid => Self::Validation,
+            Split::Test => Self::HeldOut,
+        }
+    }
 }
 
 /// A task and its wordings, in which `{question}` and other names in braces stand for what a sample fills in.
 pub(crate) struct Task {
     /// What conversations and figures by task call it.
     pub name: &'static str,
-    /// For training, and for tests on what is known.
+    /// For training.
     pub seen: &'static [&'static str],
+    /// For validation alone.
+    pub validation: [&'static str; 4],
     /// For tests alone.
     pub held_out: [&'static str; 4],
 }
@@ -54,6 +72,7 @@ impl Task {
     fn wordings(&self, of: Wordings) -> &[&'static str] {
         match of {
             Wordings::Seen => self.seen,
+            Wordings::Validation => &self.validation,
             Wordings::HeldOut => &self.held_out,
         }
     }
@@ -65,6 +84,7 @@ impl Task {
         let wording = wordings.get(place).copied().unwrap_or_default();
         let mark = match of {
             Wordings::Seen => "",
+            Wordings::Validation => "v",
             Wordings::HeldOut => "h",
         };
         let number = place.saturating_add(1);

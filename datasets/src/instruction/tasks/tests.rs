@@ -6,10 +6,22 @@ use super::*;
 use crate::instruction::clean::{CleanConfig, Dropped, Reason, clean, jaccard, shingles};
 use crate::{Data, Question, Split, VqaSample, easy_vqa, emoji, possible_pairs};
 
-const BOTH: [Wordings; 2] = [Wordings::Seen, Wordings::HeldOut];
+const ALL: [Wordings; 3] = [Wordings::Seen, Wordings::Validation, Wordings::HeldOut];
+
+/// What stands before the number of each of them.
+fn mark(of: Wordings) -> &'static str {
+    match of {
+        Wordings::Seen => "",
+        Wordings::Validation => "v",
+        Wordings::HeldOut => "h",
+    }
+}
 
 fn tasks() -> impl Iterator<Item = &'static Task> {
-    pictures::ALL.into_iter().chain(text_wordings::ALL)
+    let pictures = question_wordings::ALL
+        .into_iter()
+        .chain(picture_wordings::ALL);
+    pictures.chain(text_wordings::ALL)
 }
 
 /// A split's samples.
@@ -20,11 +32,17 @@ fn samples<S>(data: &Data<S>, split: Split) -> Vec<S> {
         .collect()
 }
 
-/// The sample, the task, and whether the wording is held out.
-fn parts(conversation: &Conversation) -> (&str, &str, bool) {
+/// The sample, the task, and the mark of the wording.
+fn parts(conversation: &Conversation) -> (&str, &str, &str) {
     let (sample, wording) = conversation.id.split_once('#').unwrap();
+    let (task, mark) = marked(wording);
+    (sample, task, mark)
+}
+
+/// The task and the mark of a wording.
+fn marked(wording: &str) -> (&str, &str) {
     let (task, number) = wording.rsplit_once('-').unwrap();
-    (sample, task, number.starts_with('h'))
+    (task, number.trim_end_matches(|c: char| c.is_ascii_digit()))
 }
 
 fn answer(conversation: &Conversation) -> &str {
@@ -32,18 +50,19 @@ fn answer(conversation: &Conversation) -> &str {
 }
 
 #[test]
-fn held_out_wordings_are_no_copies_of_training_wordings() {
-    let seen = || tasks().flat_map(|task| task.seen.iter().copied());
+fn no_wording_is_a_copy_of_one_of_another_split() {
+    let all = |of| tasks().flat_map(move |task| task.wordings(of).iter().copied());
     // What is filled in is no part of a wording.
     let said = |wording: &str| fill(wording, &[]).to_lowercase();
-    for task in tasks() {
-        for held_out in task.held_out {
-            for seen in seen() {
-                let [a, b] = [held_out, seen].map(said);
+    let pairs = [(0, 1), (0, 2), (1, 2)].map(|(a, b)| (ALL[a], ALL[b]));
+    for (one, other) in pairs {
+        for one in all(one) {
+            for other in all(other) {
+                let [a, b] = [one, other].map(said);
                 for width in [1, 5] {
                     let [a, b] = [&a, &b].map(|text| shingles(text, width));
                     let similarity = jaccard(&a, &b);
-                    assert!(similarity <= 0.8, "{held_out} / {seen}: {similarity}");
+                    assert!(similarity <= 0.8, "{one} / {other}: {similarity}");
                 }
             }
         }
@@ -55,12 +74,12 @@ fn the_wordings_of_a_task_are_different_and_ask_with_the_same_values() {
     let mut names = HashSet::new();
     for task in tasks() {
         assert!(names.insert(task.name));
-        let all: Vec<&str> = BOTH
+        let all: Vec<&str> = ALL
             .into_iter()
             .flat_map(|of| task.wordings(of))
             .copied()
             .collect();
-        assert!(all.len() >= 12);
+        assert!(all.len() >= 16);
         assert_eq!(
             all.iter().collect::<HashSet<_>>().len(),
             all.len(),
@@ -95,7 +114,7 @@ fn what_is_filled_in_is_not_looked_at_again() {
 #[test]
 fn every_question_of_easy_vqa_is_asked_once_and_answered_as_in_the_dataset() {
     let data = easy_vqa::standard().unwrap();
-    for of in BOTH {
+    for of in ALL {
         let test = samples(&data, Split::Test);
         let questions = test.iter().flat_map(|sample| &sample.questions);
         let answers: HashMap<&str, &str> = questions
@@ -107,11 +126,8 @@ fn every_question_of_easy_vqa_is_asked_once_and_answered_as_in_the_dataset() {
         let mut asked = HashSet::new();
         let conversations = from_vqa(&test, of);
         for conversation in &conversations {
-            let (sample, task, held_out) = parts(conversation);
-            assert_eq!(
-                (task, held_out),
-                (conversation.task.as_str(), of == Wordings::HeldOut)
-            );
+            let (sample, task, marked) = parts(conversation);
+            assert_eq!((task, marked), (conversation.task.as_str(), mark(of)));
             *counts.entry(task).or_default() += 1;
             if let Some(expected) = answers.get(sample) {
                 assert_eq!(answer(conversation), *expected);
@@ -213,34 +229,21 @@ fn every_wording_is_used_and_no_sample_tells_which() {
     let data = easy_vqa::standard().unwrap();
     let test = samples(&data, Split::Test);
     let mut used: BTreeMap<String, usize> = BTreeMap::new();
-    for of in BOTH {
+    for of in ALL {
         for conversation in from_vqa(&test, of) {
             let (_, wording) = conversation.id.split_once('#').unwrap();
             *used.entry(wording.to_owned()).or_default() += 1;
         }
     }
     for (wording, count) in &used {
-        let task = wording.rsplit_once('-').unwrap().0;
-        let of = tasks().find(|of| of.name == task).unwrap();
-        let numbers = |mark: &str| {
-            let wordings = used.keys().map(|of| of.rsplit_once('-').unwrap());
-            wordings
-                .filter(|(of, number)| *of == task && number.starts_with('h') == (mark == "h"))
-                .count()
-        };
-        assert_eq!(
-            [numbers(""), numbers("h")],
-            [of.seen.len(), of.held_out.len()]
-        );
-        let share = match wording.contains("-h") {
-            true => of.held_out.len(),
-            false => of.seen.len(),
-        };
-        let of_task = used
-            .iter()
-            .filter(|(of, _)| of.rsplit_once('-').unwrap().0 == task);
-        let all = of_task.map(|(_, count)| count).sum::<usize>() / 2;
-        let expected = all as f64 / share as f64;
+        let (name, number) = marked(wording);
+        let task = tasks().find(|of| of.name == name).unwrap();
+        let of = ALL.into_iter().find(|of| mark(*of) == number).unwrap();
+        let wordings = task.wordings(of).len();
+        let alike = used.iter().filter(|(of, _)| marked(of) == (name, number));
+        let counts: Vec<usize> = alike.map(|(_, count)| *count).collect();
+        assert_eq!(counts.len(), wordings, "{wording}");
+        let expected = counts.iter().sum::<usize>() as f64 / wordings as f64;
         assert!(
             (*count as f64 - expected).abs() < 5.0 * expected.sqrt(),
             "{wording}: {count} of {expected}"
@@ -255,7 +258,8 @@ fn every_wording_is_used_and_no_sample_tells_which() {
         .iter()
         .map(|of| of.id.split_once('#').unwrap().1)
         .collect();
-    let wordings = [&pictures::NAME, &pictures::CHOOSE].map(|task| task.seen.len());
+    let wordings =
+        [&picture_wordings::NAME, &question_wordings::CHOOSE].map(|task| task.seen.len());
     assert_eq!(used.len(), wordings.iter().sum::<usize>());
 }
 
@@ -327,7 +331,7 @@ fn emoji_are_named_and_grouped_as_in_the_dataset() {
             assert!(of.images[0].name().ends_with(sample));
         }
     };
-    for of in BOTH {
+    for of in ALL {
         check(from_names(&named, of), 2 * 195, &names);
         check(from_captions(&named, of), 195, &names);
         check(from_groups(&grouped, &groups.labels, of), 195, &labels);

@@ -1,4 +1,5 @@
-//! How text tasks are asked for, written by hand. Held-out wordings use other words in another order.
+//! How text tasks are asked for, written by hand. Wordings of validation and held-out ones use other words
+//! in another order.
 
 use super::Task;
 
@@ -13,6 +14,12 @@ pub(super) const COPY: Task = Task {
         "Please copy: {words}",
         "Give back exactly what you read: {words}",
         "Type these words again, unchanged: {words}",
+    ],
+    validation: [
+        "Do not change anything, just return this: {words}",
+        "{words}\nNow you say it.",
+        "Print this line a second time: {words}",
+        "I want to see the same text from you. {words}",
     ],
     held_out: [
         "Echo my input without altering anything. {words}",
@@ -34,6 +41,12 @@ pub(super) const REVERSE: Task = Task {
         "Say the words from the end to the beginning: {words}",
         "List these in the opposite order: {words}",
     ],
+    validation: [
+        "Read this list from its end: {words}",
+        "{words}\nTurn that line round, keeping each word whole.",
+        "What was last shall be first: {words}",
+        "Give me these words in backward order. {words}",
+    ],
     held_out: [
         "Start with the final word and go back one by one. {words}",
         "{words}\nNow the other way round, word by word.",
@@ -53,6 +66,12 @@ pub(super) const SORT: Task = Task {
         "Please sort: {words}",
         "Write the words in the order of a dictionary: {words}",
         "Alphabetical order, please: {words}",
+    ],
+    validation: [
+        "Bring this list into alphabetical sequence: {words}",
+        "{words}\nWhich order would the alphabet give?",
+        "As in an index, please: {words}",
+        "Words beginning with a go first, with z last. {words}",
     ],
     held_out: [
         "In which sequence would a dictionary print these? {words}",
@@ -74,6 +93,12 @@ pub(super) const COUNT_WORDS: Task = Task {
         "What is the number of words here? {words}",
         "Please count these words: {words}",
     ],
+    validation: [
+        "State how many words I wrote: {words}",
+        "{words}\nHow many was that?",
+        "The size of this list, as a number: {words}",
+        "Go through this and count each word. {words}",
+    ],
     held_out: [
         "If each word cost one penny, what would this line cost in pennies? {words}",
         "{words}\nThat makes how many words in total?",
@@ -93,6 +118,12 @@ pub(super) const COUNT_LETTERS: Task = Task {
         "What is the number of letters of {word}?",
         "Please count the letters of this word: {word}",
         "Give the count of letters in \"{word}\".",
+    ],
+    validation: [
+        "{word} is made of how many letters?",
+        "State the letter count of {word}.",
+        "If I write {word}, how many characters do I need?",
+        "The word is \"{word}\". Its letters number how many?",
     ],
     held_out: [
         "How long is {word}, measured in letters?",
@@ -114,6 +145,12 @@ pub(super) const UPPER: Task = Task {
         "Give this text in upper case letters: {words}",
         "All capitals, please: {words}",
     ],
+    validation: [
+        "Type this with big letters only: {words}",
+        "{words}\nThe same in upper case, please.",
+        "No small letters may remain: {words}",
+        "Print in block capitals. {words}",
+    ],
     held_out: [
         "Shout what I whisper. {words}",
         "Rewrite with the shift key held down: {words}",
@@ -133,6 +170,12 @@ pub(super) const LOWER: Task = Task {
         "Please remove the capital letters: {words}",
         "Give this text in lower case letters: {words}",
         "No capitals, please: {words}",
+    ],
+    validation: [
+        "Type this with little letters only: {words}",
+        "{words}\nThe same in lower case, please.",
+        "No big letters may remain: {words}",
+        "Print without any capitals. {words}",
     ],
     held_out: [
         "Whisper what I shout. {words}",
@@ -154,6 +197,12 @@ pub(super) const FIRST: Task = Task {
         "Find the first word here.\n{words}",
         "Please name the word that stands first: {words}",
     ],
+    validation: [
+        "Name what this list begins with: {words}",
+        "{words}\nOnly the word at the very start, please.",
+        "State the first item. {words}",
+        "Which word did I say before all others? {words}",
+    ],
     held_out: [
         "With what word does this line open? {words}",
         "Drop everything but the opening word. {words}",
@@ -173,6 +222,12 @@ pub(super) const LAST: Task = Task {
         "Last word of: {words}",
         "Find the last word here.\n{words}",
         "Please name the word that stands last: {words}",
+    ],
+    validation: [
+        "Name what this list ends with: {words}",
+        "{words}\nOnly the word at the very end, please.",
+        "State the last item. {words}",
+        "Which word did I say after all others? {words}",
     ],
     held_out: [
         "With what word does this line close? {words}",
@@ -194,6 +249,12 @@ pub(super) const MEMBER: Task = Task {
         "Tell me if {word} is in the list, yes or no. {words}",
         "Here is a list: {words}\nIs {word} in it?",
     ],
+    validation: [
+        "State by yes or no if {word} belongs to these words: {words}",
+        "{words}\nDo you see {word} there?",
+        "Did I put {word} into the following list? {words}",
+        "Search this for {word} and say yes if it is there. {words}",
+    ],
     held_out: [
         "I am searching for {word}. Did I write it down? {words}",
         "{words}\nTrue that {word} was mentioned? Yes or no.",
@@ -213,6 +274,12 @@ pub(super) const SUM: Task = Task {
         "Calculate: {sum}",
         "Please solve {sum}.",
         "Tell me the result of {sum}.",
+    ],
+    validation: [
+        "State the value of {sum}.",
+        "{sum}, what does it come to?",
+        "Add this up: {sum}",
+        "Somebody wants {sum} from you.",
     ],
     held_out: [
         "{sum} makes which number?",

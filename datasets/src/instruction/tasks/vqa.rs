@@ -1,6 +1,7 @@
 //! Instructions about the pictures of easy-VQA.
 
-use super::pictures::{ANSWER, CHOOSE, COLOUR, DESCRIBE, QUESTIONS, SHAPE, STATEMENT, YES_NO};
+use super::picture_wordings::{COLOUR, DESCRIBE, SHAPE};
+use super::question_wordings::{ANSWER, CHOOSE, QUESTIONS, STATEMENT, YES_NO};
 use super::statements::statement;
 use super::{Wordings, choices, draw, exchange, show};
 use crate::instruction::conversation::Conversation;

@@ -79,9 +79,7 @@ fn small(d_model: usize) -> CaptioningConfig {
         chat: ChatConfig {
             template: BuiltIn::Plain,
             own_template: false,
-            max_length: 128,
-            packing: false,
-            per_picture: 0,
+            ..ChatConfig::published(128)
         },
         loader: LoaderConfig::new(32),
         vision: SightConfig::small(d_model),

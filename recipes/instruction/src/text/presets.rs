@@ -1,7 +1,7 @@
 //! Presets of the `instruction-text` recipe.
 
+use crucible_datasets::instruction::AuditConfig;
 use crucible_datasets::instruction::clean::CleanConfig;
-use crucible_datasets::instruction::{AuditConfig, BuiltIn};
 use crucible_datasets::{LoaderConfig, TokenizerConfig, Vocabulary};
 use crucible_shared::LanguageConfig;
 use crucible_shared::instruction::{ChatConfig, ScoreConfig};
@@ -85,13 +85,7 @@ fn small(d_model: usize, layers: usize) -> TextConfig {
             vocabulary_size: 2_000,
             ..TokenizerConfig::default()
         },
-        chat: ChatConfig {
-            template: BuiltIn::Chatml,
-            own_template: true,
-            max_length: 256,
-            packing: false,
-            per_picture: 0,
-        },
+        chat: ChatConfig::published(256),
         loader: LoaderConfig::new(32),
         language: LanguageConfig::fresh(d_model, 4, layers),
         score: ScoreConfig::short(16),

@@ -112,11 +112,9 @@ fn small(kind: &str, d_model: usize, layers: usize) -> VisualConfig {
             ..TokenizerConfig::default()
         },
         chat: ChatConfig {
-            template: BuiltIn::Chatml,
-            own_template: true,
-            max_length: 512,
             packing: true,
             per_picture: 4,
+            ..ChatConfig::published(512)
         },
         loader: LoaderConfig::new(16),
         vision: SightConfig::small(d_model),

@@ -92,9 +92,7 @@ fn speaker() -> Speaker<VisualModel> {
     let chat = ChatConfig {
         template: BuiltIn::Chatml,
         own_template: false,
-        max_length: 48,
-        packing: true,
-        per_picture: 0,
+        ..ChatConfig::published(48)
     };
     let said = conversations()
         .into_iter()

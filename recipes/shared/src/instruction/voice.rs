@@ -51,7 +51,7 @@ pub struct ChatConfig {
 }
 
 impl ChatConfig {
-    /// As published weights have it, for conversations of so many tokens.
+    /// Conversations of so many tokens one by one, in the template that published weights bring, or chatml.
     pub fn published(max_length: usize) -> Self {
         Self {
             template: BuiltIn::Chatml,

@@ -1,4 +1,5 @@
-//! How tasks about pictures are asked for, written by hand. Held-out wordings use other words in another order.
+//! How questions about pictures are asked, written by hand. Wordings of validation and held-out ones use other words in
+//! another order.
 
 use super::Task;
 
@@ -26,6 +27,36 @@ pub(super) const ANSWER: Task = Task {
         "What would you say about this picture? {question}",
         "Inspect the image before you reply. {question}",
         "Now a simple question: {question}",
+        "My question about the image is short: {question}",
+        "{question} Tell me in a word.",
+        "I cannot see the picture well. {question}",
+        "Let me know: {question}",
+        "Please look and tell me: {question}",
+        "{question} I would like to know.",
+        "Here comes the question. {question} Now it is your turn.",
+        "Answer this for me, please. {question}",
+        "There is something that I want to find out: {question}",
+        "Could you answer this? {question}",
+        "We have one question about this image. {question}",
+        "Look at it again. {question}",
+        "{question} What is your answer?",
+        "For this picture, answer: {question}",
+        "Someone asked me this: {question} Can you help?",
+        "{question}\nYour answer:",
+        "Read the question and look at the picture. {question}",
+        "If you were asked \"{question}\", what would you answer?",
+        "Image question: {question}",
+        "{question} The picture shows it.",
+        "Tell my friend the answer. {question}",
+        "First look, then answer. {question}",
+        "It is your task to answer this: {question}",
+        "{question} A single word will do.",
+    ],
+    validation: [
+        "Tell me what you find here: {question}",
+        "{question} Please keep the reply to one term.",
+        "My question concerns the drawing above. {question}",
+        "Having viewed it closely, how do you reply? {question}",
     ],
     held_out: [
         "Judging by what you can see, {question} Reply with a single word.",
@@ -59,6 +90,32 @@ pub(super) const YES_NO: Task = Task {
         "{question} Choose between yes and no.",
         "There are two answers, yes and no. Which is right? {question}",
         "Would you say yes or no? {question}",
+        "Let me know whether it is yes or no: {question}",
+        "I have to write yes or no here. {question}",
+        "{question} Is the answer yes, or is it no?",
+        "Say only one of these two words, yes or no. {question}",
+        "Can you say yes or no to this? {question}",
+        "Look again and tell me, yes or no: {question}",
+        "{question} If you see that it is so, the answer is yes. If you do not, it is no.",
+        "Please write yes, or write no. {question}",
+        "Is that so, yes or no? {question}",
+        "My friend says yes and I say no. {question}",
+        "For this picture, is it yes or no? {question}",
+        "{question} Your answer is yes or no.",
+        "The answer to this is yes or no. {question}",
+        "Tell us yes or no, nothing more. {question}",
+        "{question}\nYes? No?",
+        "This can be answered by yes or by no: {question}",
+        "Do you say yes, or do you say no? {question}",
+        "Look for it and then say yes or no. {question}",
+        "{question} Tell me yes if that is the case and no if it is not.",
+        "Here you can only answer yes or no: {question}",
+    ],
+    validation: [
+        "{question} I accept yes or no and nothing longer.",
+        "Confirm with yes or deny with no: {question}",
+        "Look closely and settle this with yes or no. {question}",
+        "{question}\nPossible replies: yes, no.",
     ],
     held_out: [
         "Only two replies are allowed here, yes and no. {question}",
@@ -92,120 +149,38 @@ pub(super) const STATEMENT: Task = Task {
         "A sentence about the picture: {statement} Answer yes if it is right and no if it is wrong.",
         "{statement} Give a yes or a no.",
         "Can one say this of the image? {statement} Yes or no.",
+        "{statement} Yes if this is what you see, and no if it is something else.",
+        "I will say something about the image. {statement} Was that right, yes or no?",
+        "Look at the picture. {statement} Is this what it shows, yes or no?",
+        "{statement} Do you see the same? Answer yes or no.",
+        "Would you say so too, yes or no? {statement}",
+        "A child wrote this: \"{statement}\" Is it true of the image? Yes or no.",
+        "The sentence is: {statement} Tell me yes if it fits and no if it does not fit.",
+        "Please decide whether this is true. {statement} Write yes or no.",
+        "{statement} True means yes, false means no.",
+        "Is this sentence about the image a right one? {statement} Say yes or no.",
+        "They told me this. {statement} Should I write yes or no beside it?",
+        "{statement} Was I wrong? Say no if I was wrong and yes if I was right.",
+        "Here is what I see: {statement} Do you agree? Yes or no.",
+        "Look for a mistake. {statement} If there is one say no, if there is none say yes.",
+        "{statement} Can this be said of the picture? Answer yes, or answer no.",
+        "Let me know if I am right, yes or no. {statement}",
+        "Find out if this is so: {statement} Then write yes or no.",
+        "Does the picture show this? {statement} Yes or no, please.",
+        "Yes or no: does the sentence \"{statement}\" describe the image?",
+        "{statement} Now compare that with the image and say yes or no.",
+    ],
+    validation: [
+        "{statement} Confirm with yes, deny with no.",
+        "Fact check, please say yes or no: {statement}",
+        "Yes if the drawing supports this, no if it contradicts it: {statement}",
+        "Somebody wrote below the drawing: {statement} Were they correct? Yes or no.",
     ],
     held_out: [
         "Judge the following remark by what you see, with yes meaning accurate and no meaning mistaken. {statement}",
         "Would a careful viewer agree with this? Yes or no. {statement}",
         "\"{statement}\" Let me know by yes or no if what is shown bears it out.",
         "I was told: {statement} Can I believe it? One word, yes or no.",
-    ],
-};
-
-/// Name the color of the one object.
-pub(super) const COLOUR: Task = Task {
-    name: "colour",
-    seen: &[
-        "Name the color of the shape.",
-        "Which color does the shape in this picture have?",
-        "Tell me the color you see.",
-        "Look at the image and say what color the object is.",
-        "Color of the shape?",
-        "Give the color of the figure in one word.",
-        "What is the object's color?",
-        "Please identify the color that was used here.",
-        "What color is this?",
-        "Only the color, please.",
-        "I would like to know which color the figure is.",
-        "Say the color of the thing, not its form.",
-        "How is it colored?",
-        "Which color was it painted in?",
-        "In one word, the color.",
-        "Give me the color alone.",
-    ],
-    held_out: [
-        "In which color has the figure been drawn?",
-        "If you had to paint this shape again, which color would you take?",
-        "One word, please: how is the thing shown here colored?",
-        "Forget about the form, I only want to know the color.",
-    ],
-};
-
-/// Name the shape of the one object.
-pub(super) const SHAPE: Task = Task {
-    name: "shape",
-    seen: &[
-        "Name the shape in this picture.",
-        "Which shape do you see?",
-        "Tell me the shape of the object.",
-        "Look at the image and say what shape is drawn.",
-        "Shape of the object?",
-        "Give the name of the geometric shape in one word.",
-        "What kind of shape is this?",
-        "Please identify the figure: is it a circle, a rectangle or a triangle?",
-        "What shape is this?",
-        "Only the shape, please, not the color.",
-        "I would like to know which form the object has.",
-        "Say the form of the thing, not its color.",
-        "Circle, rectangle or triangle?",
-        "How would you call this figure?",
-        "In one word, the shape.",
-        "Give me the shape alone.",
-    ],
-    held_out: [
-        "Which geometric figure has been drawn here?",
-        "Ignore the color and report only what form it has.",
-        "If you traced the outline of this thing, what shape would you get?",
-        "What would a geometry teacher call this, in a word?",
-    ],
-};
-
-/// Describe the one object: color and shape.
-pub(super) const DESCRIBE: Task = Task {
-    name: "describe",
-    seen: &[
-        "Describe the picture in a few words.",
-        "What does this image show? Name the color and the shape.",
-        "Say what you see, the color first and then the shape.",
-        "Give a short description of the image.",
-        "Describe the object with its color and shape.",
-        "Briefly, what is shown here?",
-        "Write a short phrase that describes this image.",
-        "Please tell me what is drawn, with its color.",
-        "Tell me about this picture briefly.",
-        "What do you see, and in which color?",
-        "Put the image into words.",
-        "Color and shape of the object?",
-        "Describe this for me.",
-        "What is there? Give color and form.",
-        "Make a short description with a color in it.",
-        "Say what was drawn in a short phrase.",
-    ],
-    held_out: [
-        "Put the contents of the picture into three words.",
-        "How would you describe this to someone who cannot see it? Be brief.",
-        "Which object, and of which color, appears here?",
-        "Sum up in a tiny phrase everything there is to see.",
-    ],
-};
-
-/// Give a picture its caption.
-pub(super) const CAPTION: Task = Task {
-    name: "caption",
-    seen: &[
-        "Write a caption for this picture.",
-        "Caption this image.",
-        "Give the image a short caption.",
-        "Provide a brief caption of what is shown.",
-        "Tell in one line what the picture shows.",
-        "Which words would you print under this image?",
-        "What would be a good caption here?",
-        "Please describe the image concisely.",
-    ],
-    held_out: [
-        "Suggest a line of text that could stand below this photo.",
-        "In a few words, what is there to see?",
-        "This is going into an album and needs a title. Make one.",
-        "Summarize the scene as compactly as you can.",
     ],
 };
 
@@ -229,54 +204,26 @@ pub(super) const CHOOSE: Task = Task {
         "Consider these.\n{choices}\nWhich of them answers this? {question}",
         "{question}\nYour options:\n{choices}\nReply with one of them.",
         "Quiz: {question}\n{choices}\nGive the right one.",
+        "{question} It is one of these.\n{choices}",
+        "Read all of these and answer.\n{choices}\n{question}",
+        "Only one of these is right:\n{choices}\n{question}",
+        "Here is a question. {question} Here are its answers.\n{choices}",
+        "Find the right one. {question}\n{choices}",
+        "Tell me which one it is.\n{choices}\n{question}",
+        "{question}\nTake one of the words below.\n{choices}",
+        "Your answer must be in this list:\n{choices}\n{question}",
+    ],
+    validation: [
+        "{question} Point out the right line.\n{choices}",
+        "I give you some candidates:\n{choices}\n{question}",
+        "Decide among these lines.\n{choices}\nThe question was: {question}",
+        "{question}\nFind the reply here and repeat it.\n{choices}",
     ],
     held_out: [
         "Exactly one entry below is right. {question}\n{choices}\nSay which.",
         "{choices}\nFrom this list, what fits best? {question}",
         "Multiple choice test. {question}\n{choices}\nWrite down the item that you would tick.",
         "Nothing but the following may be replied.\n{choices}\nSo, {question}",
-    ],
-};
-
-/// Name the group that an emoji is in.
-pub(super) const GROUP: Task = Task {
-    name: "group",
-    seen: &[
-        "Which group of emoji does this one belong to?",
-        "Name the emoji group of this picture.",
-        "What category is this emoji in?",
-        "Tell me the group of the emoji.",
-        "Sort this emoji into its group.",
-        "Look at the emoji and give its category.",
-        "To which group would you assign this emoji?",
-        "Emoji group?",
-    ],
-    held_out: [
-        "Under which heading of a keyboard would you find this little picture?",
-        "Classify the sign by the section that it is filed under.",
-        "On what tab of the emoji picker does it appear?",
-        "These pictures come in families. Which family has this one?",
-    ],
-};
-
-/// Name an emoji.
-pub(super) const NAME: Task = Task {
-    name: "name",
-    seen: &[
-        "What is this emoji called?",
-        "Name this emoji.",
-        "Give the name of the emoji in the picture.",
-        "Which emoji is shown?",
-        "Tell me the name of this emoji.",
-        "Look at the picture and write the emoji's name.",
-        "What do people call this emoji?",
-        "Identify the emoji.",
-    ],
-    held_out: [
-        "How is the little symbol that you see officially labeled?",
-        "Under what title does Unicode list this sign?",
-        "Read this pictogram out to me.",
-        "If you searched a keyboard for it, what would you type?",
     ],
 };
 
@@ -292,6 +239,18 @@ pub(super) const QUESTIONS: Task = Task {
         "Look at this image, I will ask you several things. {question}",
         "To begin with: {question}",
         "Help me understand this picture. {question}",
+        "More than one thing about this image is not clear to me. {question}",
+        "Let me ask you some things about it, one by one. {question}",
+        "We will look at this picture together. {question}",
+        "I will start with this: {question}",
+        "Questions about the image follow. {question}",
+        "Can we talk about this picture? {question}",
+    ],
+    validation: [
+        "I will ask about this drawing in turn. {question}",
+        "Several answers are wanted, here is where we start: {question}",
+        "Get ready for a couple of questions on the drawing. {question}",
+        "Number one: {question}",
     ],
     held_out: [
         "There is more than one point that interests me in what you see. Let me start: {question}",
@@ -303,7 +262,4 @@ pub(super) const QUESTIONS: Task = Task {
 
 /// All of them.
 #[cfg(test)]
-pub(super) const ALL: [&Task; 11] = [
-    &ANSWER, &YES_NO, &STATEMENT, &COLOUR, &SHAPE, &DESCRIBE, &CAPTION, &CHOOSE, &GROUP, &NAME,
-    &QUESTIONS,
-];
+pub(super) const ALL: [&Task; 5] = [&ANSWER, &YES_NO, &STATEMENT, &CHOOSE, &QUESTIONS];
