@@ -18,10 +18,12 @@ pub const PRESETS: [Preset; 3] = [
         time: "seconds",
         score: "none",
     },
-    Preset::new(
-        "quick",
-        "a small model from scratch on easy-VQA's instructions",
-    ),
+    Preset {
+        name: "quick",
+        about: "a small model from scratch on easy-VQA's instructions",
+        time: "8 minutes on 2 CPU cores",
+        score: "95% of easy-VQA's questions in wordings never seen, beside a tower of `contrastive` (--init)",
+    },
     Preset::new(
         "full",
         "a tower of ViT-S size and 30 M parameters of language, for data of your own",
