@@ -19,21 +19,21 @@ pub fn pull(x: Tensor<2>, same: Tensor<2, Bool>) -> Tensor<1> {
     (distances * pairs.clone()).sum() / pairs.sum().clamp_min(1.0)
 }
 
-/// How unevenly rows lie on the unit sphere: the logarithm of the mean of `exp(-t distance^2)` over all pairs of two rows
-/// (Wang and Isola 2020, section 4.2). 0 where all are equal, and lower the further they are from each other.
+/// How unevenly rows of different meaning lie on the unit sphere: the logarithm of the mean of `exp(-t distance^2)` over
+/// their pairs (Wang and Isola 2020, section 4.2). 0 where all are equal or mean the same, and lower the further they are
+/// from each other.
 ///
 /// # Shapes
-/// - `x`: `[rows, d]`, at least two rows; output: `[1]`
-pub fn uniformity(x: Tensor<2>, t: f64) -> Tensor<1> {
-    let [rows, _] = x.dims();
+/// - as [`pull`]
+pub fn uniformity(x: Tensor<2>, same: Tensor<2, Bool>, t: f64) -> Tensor<1> {
     let similarity = similarities(x);
-    let others = diagonal(&similarity).bool_not().float();
+    let others = same.bool_or(diagonal(&similarity)).bool_not().float();
     let distances = similarity.neg().add_scalar(1.0).mul_scalar(2.0);
-    let pairs = (rows * rows.saturating_sub(1)).max(1) as f64;
-    ((distances * -t).exp() * others)
-        .sum()
-        .div_scalar(pairs)
-        .log()
+    let close = ((distances * -t).exp() * others.clone()).sum();
+    let pairs = others.sum();
+    // Without pairs it is the logarithm of 1.
+    let none = pairs.clone().equal_elem(0.0).float();
+    ((close + none) / pairs.clamp_min(1.0)).log()
 }
 
 /// Supervised contrastive loss (Khosla et al. 2020, equation 2): of all other rows those that mean the same shall be the
@@ -113,11 +113,10 @@ mod tests {
         let expected = similar.iter().sum::<f64>() / similar.len() as f64;
         assert!((f64::from(number(pull(x.clone(), same()))) - expected).abs() < 1e-5);
 
-        let expected = pairs()
-            .map(|pair| (-2.0 * distances(pair)).exp())
-            .sum::<f64>()
-            / 20.0;
-        let found = f64::from(number(uniformity(x.clone(), 2.0)));
+        let others = pairs().filter(|pair| !alike(pair));
+        let close: Vec<f64> = others.map(|pair| (-2.0 * distances(pair)).exp()).collect();
+        let expected = close.iter().sum::<f64>() / close.len() as f64;
+        let found = f64::from(number(uniformity(x.clone(), same(), 2.0)));
         assert!((found - expected.ln()).abs() < 1e-5);
 
         let cosine = |a: usize, b: usize| 1.0 - distance(&z[a], &z[b]) / 2.0;
@@ -141,11 +140,11 @@ mod tests {
     fn a_pull_alone_collapses_and_the_remedies_do_not() {
         let settled = |loss: &dyn Fn(Tensor<2>) -> Tensor<1>| {
             let mut x = values([5, 3], 4);
-            for _ in 0..400 {
+            for _ in 0..1000 {
                 let leaf = x.detach().require_grad();
                 let gradients = loss(leaf.clone()).backward();
                 let step = Tensor::from_inner(leaf.grad(&gradients).unwrap());
-                x = leaf.detach() - step * 0.5;
+                x = leaf.detach() - step * 0.1;
             }
             let z = rows(&x);
             let mean = |alike: bool| {
@@ -158,7 +157,7 @@ mod tests {
         let everything = same().ones_like();
         let [near, far] = settled(&|x| pull(x, everything.clone()));
         assert!(near < 1e-3 && far < 1e-3, "{near} {far}");
-        let [near, far] = settled(&|x| pull(x.clone(), same()) + uniformity(x, 2.0));
+        let [near, far] = settled(&|x| pull(x.clone(), same()) + uniformity(x, same(), 2.0));
         assert!(near < 0.2 && far > 1.5, "{near} {far}");
         let [near, far] = settled(&|x| attract(x, same(), 5.0));
         assert!(near < 0.2 && far > 1.5, "{near} {far}");
@@ -169,6 +168,8 @@ mod tests {
         let x = values([3, 2], 1);
         let none = Tensor::<2>::eye(3, &device()).greater_elem(0.5);
         assert_eq!(number(pull(x.clone(), none.clone())), 0.0);
+        let all = none.clone().bool_or(none.clone().bool_not());
+        assert_eq!(number(uniformity(x.clone(), all, 2.0)), 0.0);
         assert_eq!(number(attract(x, none, 1.0)), 0.0);
     }
 }
