@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "shared",
         &[
             "datasets",
+            "evaluation",
             "fusion",
             "kernels",
             "objectives",
