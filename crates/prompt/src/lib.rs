@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`template`] | the text around an input, with a mask, pictures and soft prompts in it |
+//! | [`verbalizer`] | from scores of words to scores of classes |
 //! | [`calibration`] | what is taken off the scores that a prompt gives to every input |
 //!
 //! Scores are logarithms of probabilities, `[items][words]` or `[items][classes]`, in `f64` on the host; tensors
@@ -12,7 +13,10 @@
 
 pub mod calibration;
 pub mod template;
+pub mod verbalizer;
 
 mod scores;
+#[cfg(test)]
+mod testing;
 
 pub use scores::ScoreError;
