@@ -66,8 +66,8 @@ pub(crate) fn check_row(
             expected: width,
         });
     }
-    // A NaN fails the comparison too.
-    match row.iter().position(|score| !(score.abs() <= LARGEST)) {
+    let unusable = |score: &f64| score.is_nan() || score.abs() > LARGEST;
+    match row.iter().position(unusable) {
         Some(place) => Err(ScoreError::Number {
             what: what(),
             place,

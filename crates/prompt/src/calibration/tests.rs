@@ -1,6 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 use serde::Deserialize;
+use std::slice::from_ref;
 
 /// What `tests/reference/calibration.py` makes of random scores.
 #[derive(Deserialize)]
@@ -123,7 +124,7 @@ proptest! {
 
     #[test]
     fn an_input_without_content_gets_equal_probabilities((_, row) in table()) {
-        let calibrated = contextual(&[row.clone()], &[row.clone()]).unwrap().scores;
+        let calibrated = contextual(from_ref(&row), from_ref(&row)).unwrap().scores;
         let even = -(row.len() as f64).ln();
         prop_assert!(calibrated[0].iter().all(|score| (score - even).abs() < 1e-9));
     }
@@ -139,7 +140,7 @@ proptest! {
         let all = |table: &[Vec<f64>]| table.iter().map(|row| turned(row)).collect::<Vec<_>>();
         let (others, other) = (all(&scores), turned(&row));
         for (a, b) in [
-            (contextual(&scores, &[row.clone()]), contextual(&others, &[other.clone()])),
+            (contextual(&scores, from_ref(&row)), contextual(&others, from_ref(&other))),
             (domain_pmi(&scores, &row), domain_pmi(&others, &other)),
             (batch(&scores, 1.0), batch(&others, 1.0)),
         ] {
@@ -156,7 +157,7 @@ proptest! {
         strength in -1e9..1e9,
     ) {
         for calibrated in [
-            contextual(&scores, &[row.clone()]).unwrap(),
+            contextual(&scores, from_ref(&row)).unwrap(),
             domain_pmi(&scores, &row).unwrap(),
             batch(&scores, strength).unwrap(),
         ] {

@@ -114,7 +114,7 @@ mod tests {
         };
         let (one, two) = (logs(&[[0.5, 0.5]]), logs(&[[0.5, 0.5]; 2]));
         assert_eq!(
-            message(&[one.clone()]),
+            message(std::slice::from_ref(&one)),
             "scores of templates: 1 are given, 2 are needed"
         );
         assert_eq!(
