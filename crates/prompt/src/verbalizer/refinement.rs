@@ -80,7 +80,8 @@ impl Refinement {
     ///
     /// # Shapes
     /// - `support`: `[items][candidates]`, inputs without labels
-    /// - `content_free`: `[texts][candidates]`
+    /// - `content_free`: `[texts][candidates]`, texts without content, whose mean is the prior; the paper takes the
+    ///   support set for it too
     ///
     /// # Errors
     /// When a table is empty or does not fit, a score is not finite, or a setting is out of its range.
