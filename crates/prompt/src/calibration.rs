@@ -35,7 +35,7 @@ pub struct Change {
 }
 
 /// Contextual calibration (Zhao et al. 2021, "Calibrate Before Use", section 5): probabilities are divided by the mean
-/// of those that inputs without content get ("N/A", "[MASK]", the empty text), and normalised again.
+/// of those that inputs without content get ("N/A", `[MASK]`, the empty text), and normalised again.
 ///
 /// # Shapes
 /// - `scores`: `[items][classes]`; `content_free`: `[texts][classes]`
