@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transformer", &["kernels"]),
     ("vision", &["kernels", "transformer"]),
     ("fusion", &["transformer", "vision"]),
+    ("prompt", &["transformer", "vision"]),
     ("weights", &["fusion", "transformer", "vision"]),
     ("evaluation", &[]),
     ("training", &["evaluation", "kernels"]),
