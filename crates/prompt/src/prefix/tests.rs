@@ -139,7 +139,10 @@ fn gradients_of_keys_and_values_are_differences_of_the_loss() {
     let weights = values([1, 1, 12], 5, &device());
     for hidden in [0, 5] {
         let config = PrefixTuningConfig::new(3).with_hidden(hidden);
-        let mut model = before(language(), &PrefixConfig::PrefixTuning(config));
+        // With words as large as what they attend to: the first norm bends a small stream sharply.
+        let mut backbone = language();
+        backbone.word.weight = backbone.word.weight.map(|words| words * 50.0);
+        let mut model = before(backbone, &PrefixConfig::PrefixTuning(config));
         let loss = |model: &Prefixed<CausalLm>| (of_words(model) * weights.clone()).sum();
         let table = |model: &Prefixed<CausalLm>| match &model.prefix {
             Prefix::PrefixTuning(prefix) => prefix.table.clone(),
