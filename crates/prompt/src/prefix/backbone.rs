@@ -1,5 +1,5 @@
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Bool, Int, Tensor};
+use burn::tensor::Tensor;
 use crucible_transformer::{CausalBlock, CausalLm, Encoder, Positions, TextEncoder};
 use crucible_vision::Vit;
 use sha2::{Digest, Sha256};
@@ -79,6 +79,7 @@ fn room(encoder: &Encoder, length: usize) -> Option<usize> {
 }
 
 /// What identifies a model's weights: the SHA-256 of the paths, shapes and numbers of all its parameters, in hexadecimal.
+/// Whether it trains, which Burn has as booleans among them, makes no difference.
 pub fn digest<M: Module>(model: &M) -> String {
     let mut digesting = Digesting::default();
     model.visit(&mut digesting);
@@ -92,14 +93,6 @@ struct Digesting {
     digest: Sha256,
 }
 
-impl Digesting {
-    fn take(&mut self, shape: &[usize], bytes: impl Iterator<Item = u8>) {
-        let head = format!("{} {shape:?}\n", self.path.join("."));
-        self.digest.update(head.as_bytes());
-        self.digest.update(bytes.collect::<Vec<u8>>());
-    }
-}
-
 impl ModuleVisitor for Digesting {
     fn enter_module(&mut self, name: &str, _: &str) {
         self.path.push(name.to_owned());
@@ -110,18 +103,11 @@ impl ModuleVisitor for Digesting {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let data = param.val().into_data();
-        // Wider than any float of a model, so that nothing is rounded away.
-        self.take(&param.dims(), data.iter::<f64>().flat_map(f64::to_le_bytes));
-    }
-
-    fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
-        let data = param.val().into_data();
-        self.take(&param.dims(), data.iter::<i64>().flat_map(i64::to_le_bytes));
-    }
-
-    fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
-        let data = param.val().into_data();
-        self.take(&param.dims(), data.iter::<bool>().map(u8::from));
+        let head = format!("{} {:?}\n", self.path.join("."), param.dims());
+        self.digest.update(head.as_bytes());
+        // As wide as any float of a model, so that nothing is rounded away.
+        let values = param.val().into_data();
+        let values = values.iter::<f32>().map(f32::to_le_bytes);
+        values.for_each(|value| self.digest.update(value));
     }
 }
