@@ -30,9 +30,8 @@ def domain_pmi(p, premise):
 
 
 def batch(p, strength):
-    """Zhou et al. 2024: the mean of log p over the batch, times a strength, is subtracted from log p."""
-    geometric = np.prod(p ** (1 / len(p)), axis=0)
-    return normalised(p / geometric**strength)
+    """Zhou et al. 2024: p is divided by the mean of p over the batch, to a strength."""
+    return normalised(p / p.mean(axis=0) ** strength)
 
 
 def described(before, after):

@@ -66,10 +66,8 @@ pub fn domain_pmi(scores: &[Vec<f64>], premise: &[f64]) -> Result<Calibrated, Sc
     Ok(shifted(scores, premise))
 }
 
-/// Batch calibration (Zhou et al. 2024, section 3): from the log-probabilities of each class, `strength` times their
-/// mean over the items is taken. No item needs a label, and at strength 1, the paper's, all classes end with equal
-/// means. The prior is thus the geometric mean of the items' probabilities, which gives equal means; the paper has the
-/// arithmetic one.
+/// Batch calibration (Zhou et al. 2024, section 3): from the log-probabilities of each class, `strength` times the
+/// logarithm of its mean probability over the items is taken. No item needs a label; the paper's strength is 1.
 ///
 /// # Shapes
 /// - `scores`: `[items][classes]`
@@ -80,11 +78,10 @@ pub fn batch(scores: &[Vec<f64>], strength: f64) -> Result<Calibrated, ScoreErro
     check("scores", scores, width(scores))?;
     check_row(|| "strength of the calibration".into(), &[strength], 1)?;
     let normalised: Vec<Vec<f64>> = scores.iter().map(|row| log_softmax(row)).collect();
-    let mean = (0..width(scores)).map(|class| {
-        let sum: f64 = normalised.iter().map(|row| row[class]).sum();
-        strength * sum / scores.len() as f64
-    });
-    Ok(shifted(scores, &mean.collect::<Vec<_>>()))
+    let bias = log_mean_exp(&normalised)
+        .into_iter()
+        .map(|prior| strength * prior);
+    Ok(shifted(scores, &bias.collect::<Vec<_>>()))
 }
 
 /// The scores less `bias`, `[classes]`.

@@ -83,7 +83,8 @@ impl DualPromptConfig {
     /// Those of [`check`](Self::check).
     pub fn init(&self, model: &DualEncoder, device: &Device) -> Result<DualPrompt, ConfigError> {
         self.check(model)?;
-        let [d_text, d_vision] = [model.text.sizes(), model.vision.sizes()].map(|sizes| sizes.d_model);
+        let [d_text, d_vision] =
+            [model.text.sizes(), model.vision.sizes()].map(|sizes| sizes.d_model);
         let vectors = |here: bool, d_model| {
             let depth = self.depth().filter(|_| here)?;
             let shape = [depth.layers, depth.tokens, d_model];
@@ -112,7 +113,8 @@ impl DualPrompt {
         }
         let text = self.of_words().filter(|_| !self.coupling.is_empty())?;
         let layers = self.coupling.iter().enumerate();
-        let layers = layers.map(|(layer, matrix)| project(matrix, text.clone().narrow(0, layer, 1)));
+        let layers =
+            layers.map(|(layer, matrix)| project(matrix, text.clone().narrow(0, layer, 1)));
         Some(Tensor::cat(layers.collect(), 0))
     }
 }

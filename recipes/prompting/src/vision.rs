@@ -12,13 +12,11 @@ use std::collections::BTreeMap;
 use crucible_datasets::{
     AugmentConfig, ImageData, LoaderConfig, Split, Tokenizer, TokensHost, open_images,
 };
+use crucible_prompt::dual::{DualPrompt, DualPromptConfig};
 use crucible_prompt::template::{Part, Template};
-use crucible_prompt::{DualPrompt, DualPromptConfig};
 use crucible_shared::classifier::{self, Beside};
 use crucible_shared::{DualBackbone, Frozen, data_name, final_split, image_collate, setting};
-use crucible_training::{
-    Cost, Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint,
-};
+use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -83,12 +81,15 @@ impl VisionConfig {
     /// What is said of the classes.
     fn names(&self, labels: &[String], backbone: &DualBackbone) -> Result<Names, Error> {
         if let Some(name) = self.words.keys().find(|name| !labels.contains(name)) {
-            return Err(Error::unknown("class in `words`", name, labels));
+            let labels = labels.iter().map(String::as_str);
+            return Err(Error::unknown("class of `words`", name, labels));
         }
         let templates = self.templates.iter().map(|text| self.template(text));
         let templates: Vec<Template> = templates.collect::<Result<_, _>>()?;
         if templates.is_empty() {
-            return Err(Error::Usage("templates is empty; take `[\"{mask}\"]`".into()));
+            return Err(Error::Usage(
+                "templates is empty; take `[\"{mask}\"]`".into(),
+            ));
         }
         let (mut texts, mut of) = (Vec::new(), Vec::new());
         for (class, label) in labels.iter().enumerate() {
@@ -107,13 +108,17 @@ impl VisionConfig {
         let counts: Vec<usize> = (0..labels.len()).map(count).collect();
         if let Some(class) = counts.iter().position(|&count| count == 0) {
             let label = &labels[class];
-            return Err(Error::Usage(format!("words has none for the class `{label}`")));
+            return Err(Error::Usage(format!(
+                "words has none for the class `{label}`"
+            )));
         }
         let share = |&own: &usize, class: usize| match own == class {
             true => 1.0 / counts[class] as f32,
             false => 0.0,
         };
-        let shares = of.iter().flat_map(|own| (0..labels.len()).map(move |class| share(own, class)));
+        let shares = of
+            .iter()
+            .flat_map(|own| (0..labels.len()).map(move |class| share(own, class)));
         Ok(Names {
             shares: shares.collect(),
             classes: labels.len(),
@@ -134,10 +139,19 @@ impl VisionConfig {
         }
     }
 
-    fn score(&self, run: &Run, data: &ImageData, split: Split, model: &PromptedClassifier, backbone: &DualBackbone) -> Result<Outcome, Error> {
+    fn score(
+        &self,
+        run: &Run,
+        data: &ImageData,
+        split: Split,
+        model: &PromptedClassifier,
+        backbone: &DualBackbone,
+    ) -> Result<Outcome, Error> {
         let collate = image_collate(&backbone.image, &self.augment)?;
         let loader = &self.loader;
-        classifier::score(run, loader, collate, data, split, model, |_, _| Beside::default())
+        classifier::score(run, loader, collate, data, split, model, |_, _| {
+            Beside::default()
+        })
     }
 }
 
@@ -157,7 +171,8 @@ fn tokens(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, Error> {
 
 impl Recipe for Vision {
     const NAME: &'static str = "prompting-vision";
-    const ABOUT: &'static str = "learns how to ask a frozen dual encoder for classes (CoOp, VPT, MaPLe)";
+    const ABOUT: &'static str =
+        "learns how to ask a frozen dual encoder for classes (CoOp, VPT, MaPLe)";
     const PRESETS: &'static [Preset] = &presets::PRESETS;
     type Config = VisionConfig;
 

@@ -18,7 +18,7 @@ pub use learn::{
     Rehearsal, data_name, final_split, image_collate, learn, learn_and_measure, learn_as_rehearsed,
     measure, size,
 };
-pub use setting::setting;
 pub use origin::{Origin, located, report};
+pub use setting::setting;
 pub use tokens::{reopen_tokenizer, tokenizer};
 pub use towers::{ImageTower, Layers, TextTower, TowersConfig};

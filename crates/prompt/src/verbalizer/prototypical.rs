@@ -101,7 +101,7 @@ fn unit(x: Tensor<2>) -> Tensor<2> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{close, tensor};
+    use crate::tables::{close, tensor};
 
     /// The projection is the identity.
     fn verbalizer(device: &Device) -> PrototypicalVerbalizer {

@@ -70,7 +70,7 @@ impl SoftVerbalizer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{close, tensor};
+    use crate::tables::{close, tensor};
 
     #[test]
     fn classes_begin_where_their_words_are_and_are_trained_alone() {

@@ -52,7 +52,7 @@ impl WordWeights {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{close, tensor};
+    use crate::tables::{close, tensor};
 
     #[test]
     fn words_begin_as_equals_and_learn() {

@@ -7,7 +7,7 @@ use crucible_datasets::{ImageBatch, TokensHost};
 use crucible_fusion::DualEncoder;
 use crucible_kernels::matmul;
 use crucible_objectives::normalise;
-use crucible_prompt::DualPrompt;
+use crucible_prompt::dual::DualPrompt;
 use crucible_shared::Frozen;
 use crucible_training::ClassificationOutput;
 use crucible_transformer::project;

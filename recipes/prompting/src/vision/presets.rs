@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crucible_datasets::{AugmentConfig, LoaderConfig};
-use crucible_prompt::{DepthConfig, DualPromptConfig};
+use crucible_prompt::dual::{DepthConfig, DualPromptConfig};
 use crucible_training::{Preset, TrainingConfig, config};
 
 use super::VisionConfig;
@@ -15,7 +15,10 @@ pub const PRESETS: [Preset; 3] = [
         time: "seconds",
         score: "none",
     },
-    Preset::new("quick", "16 images a class in front of a small dual encoder"),
+    Preset::new(
+        "quick",
+        "16 images a class in front of a small dual encoder",
+    ),
     Preset::new("full", "all images, for data of your own"),
 ];
 
