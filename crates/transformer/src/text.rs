@@ -157,7 +157,8 @@ impl TextEncoder {
     }
 
     /// As [`forward`](Self::forward), with vectors of a prompt before the words: they take no positions, all words see
-    /// them, and the output leaves them out. See [`Encoder::forward_prompted`].
+    /// them, and the output leaves them out. See [`Encoder::forward_prompted`]. Where attention is to windows, they are
+    /// the first few that it is to everywhere, in place of the first words.
     ///
     /// # Shapes
     /// - as [`forward`](Self::forward); `prompt`: `[layers, tokens, d_model]`

@@ -131,17 +131,12 @@ fn keys_and_values_of_no_tokens_are_seen_by_all_and_take_the_first_positions() {
         let mut cache = prefix(&config, 1, &device);
         let places = cache.places(&[vec![false; 3]], &device);
         assert_eq!(places.positions, [[3, 4, 5]]);
-        for padding in [[true, true, false, false], [false, false, true, true]] {
-            let words = padding.map(|padding| if padding { 0 } else { 7 });
-            let words = match padding[0] {
-                true => [words[0], words[1], 7, 8],
-                false => [7, 8, words[2], words[3]],
-            };
+        for (from, words) in [(2, [0, 0, 7, 8]), (0, [7, 8, 0, 0])] {
+            let padding: Vec<bool> = words.iter().map(|&word| word == 0).collect();
             let rows: [&[i32]; 2] = [&[1, 2, 3, 4], &words];
-            let (states, mut cache) = after(&rows, &[vec![false; 4], padding.to_vec()]);
+            let (states, mut cache) = after(&rows, &[vec![false; 4], padding]);
             let first = states.clone().narrow(0, 0, 1);
             assert!(difference(first, long.clone().narrow(1, 0, 4)) < 1e-5);
-            let from = padding.iter().position(|&padding| !padding).unwrap();
             let second = states.narrow(0, 1, 1).narrow(1, from, 2);
             assert!(difference(second, short.clone().narrow(1, 0, 2)) < 1e-5);
             // One token more of each.
