@@ -64,12 +64,10 @@ impl VisionConfig {
     ) -> Result<(PromptedClassifier, DualBackbone), Error> {
         let backbone = DualBackbone::open(&self.backbone, run)?;
         let names = self.names(&data.labels, &backbone)?;
-        let devices = [&run.training_device(&self.training), &run.device];
-        let frozen = Frozen::new(devices, |device| backbone.encoder(device))?;
-        let prompt: DualPrompt = self
-            .prompt
-            .init(frozen.beside(true), devices[0])
-            .map_err(setting("prompt"))?;
+        let device = run.training_device(&self.training);
+        let frozen = Frozen::new(backbone.encoder(&device)?);
+        let prompt = self.prompt.init(frozen.beside(true), &device);
+        let prompt: DualPrompt = prompt.map_err(setting("prompt"))?;
         let model = PromptedClassifier {
             prompt,
             backbone: frozen,

@@ -24,19 +24,13 @@ pub struct Frozen<M> {
 }
 
 impl<M: Module> Frozen<M> {
-    /// `on` gives the model on a device.
-    ///
-    /// # Errors
-    ///
-    /// Those of `on`.
-    pub fn new(
-        [training, inference]: [&Device; 2],
-        on: impl Fn(&Device) -> Result<M, Error>,
-    ) -> Result<Self, Error> {
-        Ok(Self {
-            training: on(training)?.no_grad(),
-            inference: on(inference)?.no_grad(),
-        })
+    /// Of a model on a device that trains.
+    pub fn new(model: M) -> Self {
+        let training = model.no_grad();
+        Self {
+            inference: training.clone().valid(),
+            training,
+        }
     }
 
     /// The one whose tensors go with those of a training, or with plain ones.
