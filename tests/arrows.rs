@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transformer", &["kernels"]),
     ("vision", &["kernels", "transformer"]),
     ("fusion", &["transformer", "vision"]),
+    ("prompt", &["fusion", "transformer", "vision"]),
     ("weights", &["fusion", "transformer", "vision"]),
     ("evaluation", &[]),
     ("training", &["evaluation", "kernels"]),
@@ -21,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "shared",
         &[
             "datasets",
+            "evaluation",
             "fusion",
             "kernels",
             "objectives",

@@ -27,6 +27,11 @@ pub fn write(dir: &RunDir) -> Result<(), Error> {
         true => dir.read_json(run_dir::FIGURES)?,
         false => Vec::new(),
     };
+    let curve_lines = match result.cost.steps {
+        // Nothing was trained.
+        0 => Vec::new(),
+        _ => metrics::read(dir)?,
+    };
     let name = data_name(&record.config, &record.data);
     let report = RunReport {
         title: format!("{}, {}", record.recipe, record.preset),
@@ -35,7 +40,7 @@ pub fn write(dir: &RunDir) -> Result<(), Error> {
         test: accuracy(&predictions),
         groups: groups(&predictions),
         confusions: confusions(&predictions, CONFUSIONS),
-        curves: curves(&metrics::read(dir)?),
+        curves: curves(&curve_lines),
         figures,
         // Without its pictures a report is still one: data can have moved since.
         samples: samples::cards(name, &predictions).unwrap_or_else(|error| {

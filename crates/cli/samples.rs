@@ -97,7 +97,7 @@ pub fn items(
                 }
             }
         }
-        Kind::Text => {}
+        Kind::Text | Kind::LabelledTexts => {}
     }
     Ok(items)
 }

@@ -44,6 +44,7 @@ pub(crate) enum Purpose {
     Share = 8,
     Noise = 9,
     Words = 10,
+    Shots = 11,
 }
 
 /// A generator keyed by all of its arguments: the ChaCha key is made of them, so no two streams are related.

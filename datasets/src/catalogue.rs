@@ -5,11 +5,13 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::formats::{
-    Format, Kind, Scan, captions, cifar, detect, idx, image_files, image_folder, shards, vqa,
+    Format, Kind, Scan, captions, cifar, detect, idx, image_files, image_folder, labelled_texts,
+    shards, vqa,
 };
 use crate::known::{TASKS, Task};
 use crate::{
-    CaptionData, Data, DataError, ImageData, Picture, VqaData, easy_vqa, emoji, instruction,
+    CaptionData, Data, DataError, ImageData, LabelledTextData, Picture, VqaData, easy_vqa, emoji,
+    instruction, reviews,
 };
 
 /// A dataset that comes with Crucible.
@@ -25,6 +27,7 @@ pub struct Entry {
     pub licence: &'static str,
 }
 
+const OWN_LICENCE: &str = "MIT OR Apache-2.0, Copyright (c) 2026 The Crucible contributors";
 const LICENCE: &str = "MIT, Copyright (c) 2019 Victor Zhou";
 const EMOJI_LICENCE: &str = "pictures CC-BY 4.0, Copyright 2020 Twitter, Inc and other contributors (Twemoji); names and keywords MIT, \
      Copyright (c) 2017-2019 Miles Johnson (Emojibase)";
@@ -32,7 +35,7 @@ const EMOJI_LICENCE: &str = "pictures CC-BY 4.0, Copyright 2020 Twitter, Inc and
 const ENTRIES: [Entry; OWN_ENTRIES + TASKS.len()] = entries_with_tasks();
 
 /// Entries beside the tasks whose answer is known.
-const OWN_ENTRIES: usize = 9;
+const OWN_ENTRIES: usize = 11;
 
 const OWN: [Entry; OWN_ENTRIES] = [
     Entry {
@@ -87,7 +90,19 @@ const OWN: [Entry; OWN_ENTRIES] = [
         name: instruction::WORDS,
         kind: Kind::Instructions,
         about: "instructions about words and small numbers, made by rules, without images",
-        licence: "MIT OR Apache-2.0, Copyright (c) 2026 The Crucible contributors",
+        licence: OWN_LICENCE,
+    },
+    Entry {
+        name: reviews::NAME,
+        kind: Kind::LabelledTexts,
+        about: "220 short reviews, good and bad, written by hand",
+        licence: OWN_LICENCE,
+    },
+    Entry {
+        name: emoji::NAMES,
+        kind: Kind::LabelledTexts,
+        about: "the names of emoji with their group as class: 9 classes, the splits of the pictures",
+        licence: EMOJI_LICENCE,
     },
 ];
 
@@ -168,7 +183,7 @@ pub fn kind(name_or_path: &str) -> Result<Kind, DataError> {
 
 pub(crate) fn wrong_kind(name: &str, found: Kind, wanted: Kind) -> DataError {
     // Any images are pictures.
-    let pictured = |kind| !matches!(kind, Kind::Text | Kind::Instructions);
+    let pictured = |kind| !matches!(kind, Kind::Text | Kind::LabelledTexts | Kind::Instructions);
     let fits = |kind| kind == wanted || (wanted == Kind::Pictures && pictured(kind));
     let suitable = ENTRIES.iter().filter(|entry| fits(entry.kind));
     let suitable: Vec<&str> = suitable.map(|entry| entry.name).collect();
@@ -231,6 +246,19 @@ pub(crate) fn scan_captions(name: &str) -> Result<Scan<CaptionData>, DataError> 
     }
 }
 
+/// Reads texts with classes, problems included.
+pub(crate) fn scan_labelled_texts(name: &str) -> Result<Scan<LabelledTextData>, DataError> {
+    let file = |extension| labelled_texts::scan(name, Path::new(name), extension);
+    match find(name)? {
+        Found::Entry(entry) if entry.name == reviews::NAME => reviews::open().map(sound),
+        Found::Entry(entry) if entry.name == emoji::NAMES => emoji::names().map(sound),
+        Found::Path(Format::LabelledTextJsonl) => file("jsonl"),
+        Found::Path(Format::LabelledTextCsv) => file("csv"),
+        Found::Path(Format::LabelledTextTsv) => file("tsv"),
+        found => Err(wrong_kind(name, found.kind(), Kind::LabelledTexts)),
+    }
+}
+
 /// Reads images by themselves, problems included.
 pub(crate) fn scan_pictures(name: &str) -> Result<Scan<Data<Picture>>, DataError> {
     match find(name)? {
@@ -255,6 +283,16 @@ pub fn open_vqa(name_or_path: &str) -> Result<VqaData, DataError> {
 /// As [`open_vqa`].
 pub fn open_images(name_or_path: &str) -> Result<ImageData, DataError> {
     scan_images(name_or_path)?.sound(name_or_path)
+}
+
+/// Opens texts with classes: a name of the catalogue, a `.jsonl`, `.csv` or `.tsv` file, or a folder with `train` of one
+/// of these.
+///
+/// # Errors
+///
+/// As [`open_vqa`].
+pub fn open_labelled_texts(name_or_path: &str) -> Result<LabelledTextData, DataError> {
+    scan_labelled_texts(name_or_path)?.sound(name_or_path)
 }
 
 /// Opens images with captions: a `.jsonl` file, a folder with `train.jsonl`, or tar archives: one, a folder of them, or a

@@ -12,8 +12,8 @@ use crate::catalogue::{self, Found, sound};
 use crate::formats::{Kind, Problems, Scan};
 use crate::instruction::{self, Conversation};
 use crate::{
-    CaptionSample, Data, DataError, ImageSource, LabelledImage, Picture, Split, VqaSample,
-    open_passages, parallel,
+    CaptionSample, Data, DataError, ImageSource, LabelledImage, LabelledText, Picture, Split,
+    VqaSample, open_passages, parallel,
 };
 
 pub use self::contents::{Duplicates, Lengths, Share};
@@ -86,6 +86,11 @@ pub fn describe(name_or_path: &str) -> Result<Description, DataError> {
         Kind::Text => report(
             sound(open_passages(name_or_path, PASSAGE)?),
             Kind::Text,
+            licence,
+        ),
+        Kind::LabelledTexts => report(
+            catalogue::scan_labelled_texts(name_or_path)?,
+            Kind::LabelledTexts,
             licence,
         ),
         Kind::Instructions => report(
@@ -252,6 +257,21 @@ impl Show for LabelledImage {
     }
     fn image(&self) -> Option<&ImageSource> {
         Some(&self.image)
+    }
+}
+
+impl Show for LabelledText {
+    fn lines(&self, labels: &[String]) -> Vec<String> {
+        vec![format!(
+            "{}: {} -> {}",
+            self.id, self.text, labels[self.label]
+        )]
+    }
+    fn texts(&self) -> Vec<&str> {
+        vec![&self.text]
+    }
+    fn image(&self) -> Option<&ImageSource> {
+        None
     }
 }
 

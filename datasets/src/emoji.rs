@@ -5,12 +5,17 @@ use sha2::{Digest, Sha256};
 
 use crate::embedded::Archive;
 use crate::split::{fraction, hex};
-use crate::{CaptionData, CaptionSample, Data, DataError, ImageData, ImageSource, LabelledImage};
+use crate::{
+    CaptionData, CaptionSample, Data, DataError, ImageData, ImageSource, LabelledImage,
+    LabelledText, LabelledTextData,
+};
 
 /// Pictures with what they are called.
 pub(crate) const NAME: &str = "emoji";
 /// The same pictures with the group that Unicode has put them in.
 pub(crate) const GROUPS: &str = "emoji-groups";
+/// Their names with the group.
+pub(crate) const NAMES: &str = "emoji-names";
 
 static ARCHIVE: Archive = Archive::new("emoji/emoji", include_bytes!("../emoji/emoji.tar.gz"));
 
@@ -72,11 +77,28 @@ pub(crate) fn pairs() -> Result<CaptionData, DataError> {
     Ok(Data::in_memory(NAME, splits, Vec::new(), digest(NAME)))
 }
 
-/// Each picture with its group.
-pub(crate) fn groups() -> Result<ImageData, DataError> {
+/// The groups, in alphabetical order.
+fn group_names() -> Result<Vec<String>, DataError> {
     let mut names: Vec<String> = rows()?.into_iter().map(|row| row.group).collect();
     names.sort();
     names.dedup();
+    Ok(names)
+}
+
+/// Each name with its group, in the split of its picture.
+pub(crate) fn names() -> Result<LabelledTextData, DataError> {
+    let groups = group_names()?;
+    let splits = splits(|row, _| LabelledText {
+        label: groups.partition_point(|name| *name < row.group),
+        id: row.image,
+        text: row.name,
+    })?;
+    Ok(Data::in_memory(NAMES, splits, groups, digest(NAMES)))
+}
+
+/// Each picture with its group.
+pub(crate) fn groups() -> Result<ImageData, DataError> {
+    let names = group_names()?;
     let splits = splits(|row, image| LabelledImage {
         label: names.partition_point(|name| *name < row.group),
         id: row.image,

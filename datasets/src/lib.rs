@@ -30,8 +30,10 @@ mod passages;
 mod paths;
 mod pictures;
 mod prefetch;
+mod reviews;
 mod sample;
 mod share;
+mod shots;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -45,7 +47,9 @@ pub use batch::{
     Blank, CaptionBatch, CaptionCollate, CaptionHost, Collate, Drawn, ImageBatch, ImageCollate,
     ImageHost, Tokens, TokensHost, VqaBatch, VqaCollate, VqaHost, indices,
 };
-pub use catalogue::{Entry, entries, kind, open_captions, open_images, open_vqa};
+pub use catalogue::{
+    Entry, entries, kind, open_captions, open_images, open_labelled_texts, open_vqa,
+};
 pub use corrupt::CorruptConfig;
 pub use describe::{Description, Duplicates, Lengths, Share, SplitCounts, describe};
 pub use easy_vqa::HELD_OUT;
@@ -60,8 +64,9 @@ pub use passages::open_passages;
 pub use paths::Root;
 pub use pictures::{Picture, open_pictures};
 pub use sample::{
-    CaptionData, CaptionSample, Data, ImageData, LabelledImage, Question, Samples, TextData,
-    VqaData, VqaSample,
+    CaptionData, CaptionSample, Data, ImageData, LabelledImage, LabelledText, LabelledTextData,
+    Question, Samples, TextData, VqaData, VqaSample,
 };
+pub use shots::Labelled;
 pub use split::{Split, fraction};
 pub use tokenizer::{CLS, MASK, PAD, Pieces, SEP, Tokenizer, TokenizerConfig, UNK, Vocabulary};

@@ -29,8 +29,8 @@ pub fn open_pictures(name_or_path: &str) -> Result<Data<Picture>, DataError> {
         Kind::Captions => pictures(catalogue::open_captions(name_or_path)?, |sample| {
             (sample.id, sample.image)
         }),
-        // Of text, and of conversations, which may have no picture or several, it says what is missing.
-        Kind::Pictures | Kind::Text | Kind::Instructions => {
+        // Of texts, and of conversations, which may have no picture or several, it says what is missing.
+        Kind::Pictures | Kind::Text | Kind::LabelledTexts | Kind::Instructions => {
             catalogue::scan_pictures(name_or_path)?.sound(name_or_path)?
         }
         Kind::Images => pictures(catalogue::open_images(name_or_path)?, |sample| {

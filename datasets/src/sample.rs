@@ -42,6 +42,17 @@ pub struct LabelledImage {
     pub label: usize,
 }
 
+/// A text and its class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelledText {
+    /// Names it in predictions; unique in its dataset.
+    pub id: String,
+    /// The text.
+    pub text: String,
+    /// Index into [`Data::labels`].
+    pub label: usize,
+}
+
 /// An image and what is said about it.
 #[derive(Clone, Debug)]
 pub struct CaptionSample {
@@ -126,6 +137,8 @@ pub type VqaData = Data<VqaSample>;
 pub type ImageData = Data<LabelledImage>;
 /// Images with captions.
 pub type CaptionData = Data<CaptionSample>;
+/// Texts with classes.
+pub type LabelledTextData = Data<LabelledText>;
 /// Plain text, one sample a line.
 pub type TextData = Data<String>;
 

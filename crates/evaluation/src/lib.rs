@@ -5,6 +5,7 @@
 //!
 //! - [`statistics`]: mean, sample standard deviation and range over seeds.
 //! - [`accuracy`](mod@accuracy): hits overall, by group, and what was taken for what.
+//! - [`consistency`](mod@consistency): whether answers stay the same in other words, [`collapse`] whether representations still differ.
 //! - [`probe`]: what a linear classifier, or the nearest neighbours, read off the features of a frozen encoder.
 //! - [`retrieval`](mod@retrieval): who finds whom in a space of images and texts, and how it lies.
 //! - [`table`]: aligned plain text for the terminal.
@@ -12,6 +13,8 @@
 
 pub mod accuracy;
 pub mod captioning;
+pub mod collapse;
+pub mod consistency;
 pub mod probe;
 pub mod report;
 pub mod retrieval;

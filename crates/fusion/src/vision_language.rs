@@ -101,8 +101,7 @@ impl VisionLanguage {
     pub fn see(&self, images: Tensor<4>) -> Tensor<3> {
         let Encoded { tokens, pooled, .. } = self.vision.forward(images);
         let [images, length, d_vision] = tokens.dims();
-        let before = [&self.vision.class_token, &self.vision.distillation_token];
-        let first = before.into_iter().flatten().count();
+        let first = self.vision.before_patches();
         let patches = tokens.narrow(1, first, length - first);
         let pooled = pooled.reshape([images, 1, d_vision]);
         self.connector.forward(match self.features {

@@ -14,10 +14,12 @@
 //! | [`chunked`] | their exact gradient over a large batch, a chunk at a time |
 //! | [`matching`] | ITM with hard negatives |
 //! | [`information`] | bounds of mutual information: InfoNCE, NWJ, DV, MINE |
+//! | [`alignment`] | what means the same is pulled together, and kept from collapsing |
 //! | [`joint`] | several losses as one |
 
 #![warn(missing_docs)]
 
+pub mod alignment;
 pub mod chunked;
 pub mod contrastive;
 pub mod information;

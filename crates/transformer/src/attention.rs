@@ -127,6 +127,14 @@ impl MultiHeadAttention {
         project(&self.output, attended)
     }
 
+    /// The longest sequence, where its pattern was made for one.
+    pub(crate) fn max_length(&self) -> Option<usize> {
+        match &self.pattern {
+            Some(Pattern::Linear(linformer)) => Some(linformer.max_length()),
+            Some(Pattern::Window(_) | Pattern::Lsh(_)) | None => None,
+        }
+    }
+
     fn full(&self, x: Tensor<3>, context: Tensor<3>, mask: Option<&AttentionMask>) -> Tensor<3> {
         let query = project(&self.query, x);
         let key = project(self.key(), context.clone());

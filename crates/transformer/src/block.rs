@@ -163,6 +163,11 @@ impl BlockConfig {
 }
 
 impl Block {
+    /// The longest sequence, where its attention was made for one.
+    pub(crate) fn max_length(&self) -> Option<usize> {
+        self.attention.max_length()
+    }
+
     /// One layer of two streams, content and query: both have the layer's weights and attend to the content.
     ///
     /// # Shapes

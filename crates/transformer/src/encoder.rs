@@ -120,6 +120,11 @@ impl EncoderConfig {
 }
 
 impl Encoder {
+    /// The longest sequence, a prompt included, where its attention was made for one.
+    pub fn max_length(&self) -> Option<usize> {
+        self.blocks.iter().find_map(Block::max_length)
+    }
+
     /// # Shapes
     /// - `x` and output: `[batch, length, d_model]`
     /// - `padding`: `[batch, length]`, `true` = padding
@@ -134,6 +139,42 @@ impl Encoder {
     pub fn forward_masked(&self, x: Tensor<3>, mask: Option<&AttentionMask>) -> Tensor<3> {
         let layer = |x, block: &Block| block.forward(x, mask);
         self.end(self.blocks.iter().fold(x, layer))
+    }
+
+    /// With vectors of a prompt after the first `after` tokens, which the output leaves out. Each of the first `layers`
+    /// blocks reads its own, in place of what the block before made of those it had; after that they go on (VPT, Jia et
+    /// al. 2022, section 3.2: shallow with one layer, deep with as many as there are blocks).
+    ///
+    /// # Shapes
+    /// - `x` and output: `[batch, length, d_model]`; `mask` covers the prompt as well
+    /// - `prompt`: `[layers, tokens, d_model]`, the same for the whole batch
+    ///
+    /// # Panics
+    /// When there are fewer than `after` tokens.
+    pub fn forward_prompted(
+        &self,
+        x: Tensor<3>,
+        mask: Option<&AttentionMask>,
+        prompt: Tensor<3>,
+        after: usize,
+    ) -> Tensor<3> {
+        let [batch, length, d_model] = x.dims();
+        let [layers, tokens, _] = prompt.dims();
+        let own = |layer| {
+            let own = prompt.clone().narrow(0, layer, 1);
+            own.expand([batch, tokens, d_model])
+        };
+        let rest = length - after;
+        let parts = [part(&x, 0, after), Some(own(0)), part(&x, after, rest)];
+        let mut x = Tensor::cat(parts.into_iter().flatten().collect(), 1);
+        for (layer, block) in self.blocks.iter().enumerate() {
+            if (1..layers).contains(&layer) {
+                x = x.slice_assign([0..batch, after..after + tokens], own(layer));
+            }
+            x = block.forward(x, mask);
+        }
+        let parts = [part(&x, 0, after), part(&x, after + tokens, rest)];
+        self.end(Tensor::cat(parts.into_iter().flatten().collect(), 1))
     }
 
     /// What enters the first block and what leaves each, before the norm that follows the last.
@@ -175,6 +216,11 @@ impl Encoder {
     }
 }
 
+/// So many tokens from the one numbered `first`; there are no empty tensors.
+fn part(x: &Tensor<3>, first: usize, count: usize) -> Option<Tensor<3>> {
+    (count > 0).then(|| x.clone().narrow(1, first, count))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,6 +254,41 @@ mod tests {
             difference(last, encoder.forward_masked(x, Some(&mask))),
             0.0
         );
+    }
+
+    #[test]
+    fn vectors_of_a_prompt_are_tokens_that_are_left_out_and_replaced_layer_by_layer() {
+        let encoder = EncoderConfig::new(8, 2, 12, 3).init(&device());
+        let (x, prompt) = (
+            values([2, 4, 8], 1, &device()),
+            values([3, 2, 8], 2, &device()),
+        );
+        let own = |layer| prompt.clone().narrow(0, layer, 1).expand([2, 2, 8]);
+        let part = |x: &Tensor<3>, first, count| x.clone().narrow(1, first, count);
+        let joined = |x: &Tensor<3>, vectors: Tensor<3>, rest| {
+            Tensor::cat(vec![part(x, 0, 1), vectors, part(x, rest, 3)], 1)
+        };
+        let first = encoder.blocks[0].forward(joined(&x, own(0), 1), None);
+        // Those of one layer go on; those of three are put in the places of the ones before.
+        let [shallow, deep] = [first.clone(), joined(&first, own(1), 3)];
+        let shallow = encoder.blocks[1..]
+            .iter()
+            .fold(shallow, |x, block| block.forward(x, None));
+        let deep = encoder.blocks[1].forward(deep, None);
+        let deep = encoder.blocks[2].forward(joined(&deep, own(2), 3), None);
+        for (layers, states) in [(1, shallow), (3, deep)] {
+            let states = Tensor::cat(vec![part(&states, 0, 1), part(&states, 3, 3)], 1);
+            let prompt = prompt.clone().narrow(0, 0, layers);
+            let output = encoder.forward_prompted(x.clone(), None, prompt, 1);
+            assert!(
+                difference(output, encoder.end(states)) < 1e-6,
+                "{layers} layers"
+            );
+        }
+        let before = Tensor::cat(vec![own(0), x.clone()], 1);
+        let before = part(&encoder.forward_masked(before, None), 2, 4);
+        let output = encoder.forward_prompted(x, None, prompt.narrow(0, 0, 1), 0);
+        assert_eq!(difference(output, before), 0.0);
     }
 
     #[test]

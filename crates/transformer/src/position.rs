@@ -59,8 +59,7 @@ impl Positions {
     pub fn forward_from(&self, x: Tensor<3>, first: usize) -> Tensor<3> {
         let [_, length, _] = x.dims();
         let table = self.table();
-        let [positions, _] = table.dims();
-        let max_length = positions.saturating_sub(first);
+        let max_length = self.positions().saturating_sub(first);
         assert!(
             length <= max_length,
             "a sequence of {length} tokens is longer than max_length ({max_length})"
@@ -77,6 +76,12 @@ impl Positions {
         let rows = self.table().select(0, positions.flatten(0, 1));
         let [_, d_model] = rows.dims();
         rows.reshape([batch, length, d_model])
+    }
+
+    /// How many positions there are.
+    pub fn positions(&self) -> usize {
+        let [positions, _] = self.table().dims();
+        positions
     }
 
     fn table(&self) -> Tensor<2> {

@@ -114,6 +114,13 @@ impl TextEncoderConfig {
 }
 
 impl TextEmbeddings {
+    /// The longest sequence of words.
+    pub fn max_length(&self) -> usize {
+        self.position
+            .positions()
+            .saturating_sub(self.first_position)
+    }
+
     /// Tokens without a given type have type 0.
     ///
     /// # Shapes
@@ -146,10 +153,36 @@ impl TextEncoder {
         types: Option<Tensor<2, Int>>,
         padding: Option<Tensor<2, Bool>>,
     ) -> Encoded {
+        self.forward_prompted(ids, types, padding, None)
+    }
+
+    /// As [`forward`](Self::forward), with vectors of a prompt before the words: they take no positions, all words see
+    /// them, and the output leaves them out. See [`Encoder::forward_prompted`]. Where attention is to windows, they are
+    /// the first few that it is to everywhere, in place of the first words.
+    ///
+    /// # Shapes
+    /// - as [`forward`](Self::forward); `prompt`: `[layers, tokens, d_model]`
+    pub fn forward_prompted(
+        &self,
+        ids: Tensor<2, Int>,
+        types: Option<Tensor<2, Int>>,
+        padding: Option<Tensor<2, Bool>>,
+        prompt: Option<Tensor<3>>,
+    ) -> Encoded {
         let mask = self.hidden(padding);
         let tokens = self.embeddings.forward(ids.clone(), types);
-        let attention = self.attention_mask(mask.clone());
-        let tokens = self.encoder.forward_masked(tokens, attention.as_ref());
+        let tokens = match prompt {
+            Some(prompt) => {
+                let [_, before, _] = prompt.dims();
+                let padding = mask.clone().map(|padding| seen_before(padding, before));
+                let attention = self.attention_mask(padding);
+                (self.encoder).forward_prompted(tokens, attention.as_ref(), prompt, 0)
+            }
+            None => {
+                let attention = self.attention_mask(mask.clone());
+                self.encoder.forward_masked(tokens, attention.as_ref())
+            }
+        };
         let pooled = match self.end {
             Some(end) => end.forward(tokens.clone(), ids),
             None => self.pooling.forward(tokens.clone(), mask.as_ref()),
@@ -198,10 +231,20 @@ impl TextEncoder {
     }
 }
 
+/// Padding of sequences that so many tokens stand before, none of them padding.
+///
+/// # Shapes
+/// - from `[batch, length]` to `[batch, before + length]`
+fn seen_before(padding: Tensor<2, Bool>, before: usize) -> Tensor<2, Bool> {
+    let [batch, _] = padding.dims();
+    let seen = Tensor::<2>::zeros([batch, before], &padding.device()).greater_elem(1.0);
+    Tensor::cat(vec![seen, padding], 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_gradients_reach_everything, device, difference};
+    use crate::testing::{assert_gradients_reach_everything, device, difference, values};
     use burn::tensor::TensorData;
 
     fn ids<const L: usize>(rows: [[i32; L]; 2]) -> Tensor<2, Int> {
@@ -246,6 +289,33 @@ mod tests {
             assert_eq!(difference(a.clone(), b), 0.0);
             let alone = encoder.forward(ids([[1, 2]; 2]), None, None).pooled;
             assert!(difference(a, alone) < 1e-5);
+        }
+    }
+
+    #[test]
+    fn a_prompt_is_seen_by_all_words_takes_no_position_and_is_left_out() {
+        for causal in [false, true] {
+            let encoder = config().with_causal(causal).init(&device());
+            let mask = padding([[false, false, true, true]; 2]);
+            let read =
+                |words, mask, prompt| encoder.forward_prompted(ids(words), None, mask, prompt);
+            let prompt = |seed| Some(values([1, 3, 8], seed, &device()));
+            let padded = [[1, 2, 0, 0]; 2];
+            let encoded = read(padded, Some(mask.clone()), prompt(1));
+            assert_eq!(encoded.tokens.dims(), [2, 4, 8]);
+            let other = read([[1, 2, 5, 3]; 2], Some(mask.clone()), prompt(1));
+            assert_eq!(difference(encoded.pooled.clone(), other.pooled), 0.0);
+            let first = |encoded: Encoded| encoded.tokens.narrow(1, 0, 1);
+            let other = read(padded, Some(mask), prompt(2));
+            assert!(difference(first(encoded.clone()), first(other)) > 1e-3);
+            let alone = encoder.forward_prompted(ids([[1, 2]; 2]), None, None, prompt(1));
+            assert!(difference(encoded.pooled, alone.pooled) < 1e-5);
+            let whole = encoder.embeddings.forward(ids([[1, 2]; 2]), None);
+            let vectors = values([1, 3, 8], 1, &device()).expand([2, 3, 8]);
+            let whole = Tensor::cat(vec![vectors, whole], 1);
+            let attention = encoder.attention_mask(None);
+            let whole = encoder.encoder.forward_masked(whole, attention.as_ref());
+            assert!(difference(whole.narrow(1, 3, 2), alone.tokens) < 1e-6);
         }
     }
 

@@ -184,7 +184,22 @@ impl Vit {
     /// - output: tokens `[batch, tokens, d_model]` (with `[CLS]`: it comes first), pooled
     ///   `[batch, d_model]`, no mask
     pub fn forward(&self, images: Tensor<4>) -> Encoded {
-        let tokens = self.encoder.forward(self.embed(images), None);
+        self.forward_prompted(images, None)
+    }
+
+    /// As [`forward`](Self::forward), with vectors of a prompt between `[CLS]` and the patches, which the output leaves
+    /// out (VPT, Jia et al. 2022). See [`Encoder::forward_prompted`].
+    ///
+    /// # Shapes
+    /// - as [`forward`](Self::forward); `prompt`: `[layers, tokens, d_model]`
+    pub fn forward_prompted(&self, images: Tensor<4>, prompt: Option<Tensor<3>>) -> Encoded {
+        let tokens = self.embed(images);
+        let tokens = match prompt {
+            Some(prompt) => {
+                (self.encoder).forward_prompted(tokens, None, prompt, self.before_patches())
+            }
+            None => self.encoder.forward(tokens, None),
+        };
         let pooled = |tokens| self.pooling.forward(tokens, None);
         Encoded {
             pooled: match &self.pooler {
@@ -208,8 +223,7 @@ impl Vit {
     /// The same model for square images of another size, with so many patches a side: the positions of patches are
     /// interpolated (Dosovitskiy et al. 2021, section 3.2).
     pub fn resized(mut self, patches: usize) -> Self {
-        let before = [&self.class_token, &self.distillation_token];
-        let before = before.into_iter().flatten().count();
+        let before = self.before_patches();
         self.position = match self.position {
             Positions::Learned(table) => Positions::Learned(table.map(|table| {
                 let [rows, _] = table.dims();
@@ -225,6 +239,12 @@ impl Vit {
             fixed @ Positions::Sinusoidal(_) => fixed,
         };
         self
+    }
+
+    /// How many tokens stand before the patches.
+    pub fn before_patches(&self) -> usize {
+        let before = [&self.class_token, &self.distillation_token];
+        before.into_iter().flatten().count()
     }
 
     /// The input of the transformer, which single-stream models use by itself.
@@ -325,6 +345,26 @@ mod tests {
         assert!(difference(new.narrow(0, 6, 1), mean) < 1e-6);
         let encoded = larger.forward(values([2, 3, 24, 24], 1, &device()));
         assert_eq!(encoded.tokens.dims(), [2, 11, 8]);
+    }
+
+    #[test]
+    fn a_prompt_changes_what_is_pooled_and_is_left_out() {
+        for (pooling, tokens) in [(Pooling::Cls, 5), (Pooling::Mean, 4)] {
+            let model = config(pooling).init(&device());
+            let images = values([2, 3, 16, 16], 1, &device());
+            let prompt = values([2, 3, 8], 2, &device());
+            let prompted = model.forward_prompted(images.clone(), Some(prompt.clone()));
+            assert_eq!(prompted.tokens.dims(), [2, tokens, 8]);
+            let expected = model.encoder.forward_prompted(
+                model.embed(images.clone()),
+                None,
+                prompt,
+                tokens - 4,
+            );
+            assert_eq!(difference(prompted.tokens, expected), 0.0);
+            let plain = model.forward(images);
+            assert!(difference(prompted.pooled, plain.pooled) > 1e-3);
+        }
     }
 
     #[test]

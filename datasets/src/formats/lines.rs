@@ -161,11 +161,14 @@ pub(crate) fn peek(path: &Path) -> Result<Format, DataError> {
         {
             return Ok(Format::Conversations);
         }
+        if value.get("text").is_some() || value.get("label").is_some() {
+            return Ok(Format::LabelledTextJsonl);
+        }
     }
     Err(DataError::format(
         Place::file(path),
-        "no line has a question, a caption or a conversation",
+        "no line has a question, a caption, a text with a label or a conversation",
         "expected lines such as {\"image\": \"a.png\", \"question\": \"..\", \"answer\": \"..\"} or \
-         {\"image\": \"a.png\", \"caption\": \"..\"} or {\"conversations\": [..]}",
+         {\"image\": \"a.png\", \"caption\": \"..\"} or {\"text\": \"..\", \"label\": \"..\"} or {\"conversations\": [..]}",
     ))
 }

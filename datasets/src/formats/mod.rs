@@ -5,6 +5,7 @@ pub(crate) mod cifar;
 pub(crate) mod idx;
 pub(crate) mod image_files;
 pub(crate) mod image_folder;
+pub(crate) mod labelled_texts;
 pub(crate) mod lines;
 pub(crate) mod shards;
 pub(crate) mod vqa;
@@ -30,6 +31,8 @@ pub enum Kind {
     Pictures,
     /// Text.
     Text,
+    /// Texts with classes.
+    LabelledTexts,
     /// Conversations, with and without images.
     Instructions,
 }
@@ -43,6 +46,7 @@ impl Kind {
             Kind::Captions => "images with captions",
             Kind::Pictures => "images by themselves",
             Kind::Text => "text",
+            Kind::LabelledTexts => "texts with classes",
             Kind::Instructions => "conversations",
         }
     }
@@ -68,6 +72,12 @@ pub enum Format {
     Idx,
     /// Read a passage at a time.
     Text,
+    /// `{"text": .., "label": ..}` a line.
+    LabelledTextJsonl,
+    /// A table of text and label, separated by commas.
+    LabelledTextCsv,
+    /// By tabs.
+    LabelledTextTsv,
     /// Alpaca, ShareGPT, LLaVA or OpenAI records, one a line or in one JSON array.
     Conversations,
 }
@@ -81,6 +91,9 @@ impl Format {
             Format::ImageFolder | Format::Cifar10 | Format::Idx => Kind::Images,
             Format::ImageFiles => Kind::Pictures,
             Format::Text => Kind::Text,
+            Format::LabelledTextJsonl | Format::LabelledTextCsv | Format::LabelledTextTsv => {
+                Kind::LabelledTexts
+            }
             Format::Conversations => Kind::Instructions,
         }
     }
@@ -237,6 +250,8 @@ pub(crate) fn detect(path: &Path) -> Result<Format, DataError> {
             _ if has_extension(path, "jsonl") => lines::peek(path),
             _ if has_extension(path, "json") => Ok(Format::Conversations),
             _ if has_extension(path, "txt") => Ok(Format::Text),
+            _ if has_extension(path, "csv") => Ok(Format::LabelledTextCsv),
+            _ if has_extension(path, "tsv") => Ok(Format::LabelledTextTsv),
             _ if shards::is_shard(path) => Ok(Format::Shards),
             _ => Err(unknown(path)),
         };
@@ -251,6 +266,14 @@ pub(crate) fn detect(path: &Path) -> Result<Format, DataError> {
     }
     if found.iter().any(|(_, path)| has_extension(path, "jsonl")) {
         return lines::peek(&SplitFiles::find(path, "jsonl")?.train);
+    }
+    for (name, format) in [
+        ("train.csv", Format::LabelledTextCsv),
+        ("train.tsv", Format::LabelledTextTsv),
+    ] {
+        if has(name) {
+            return Ok(format);
+        }
     }
     if has("train.json") {
         return Ok(Format::Conversations);
@@ -284,7 +307,7 @@ fn unknown(path: &Path) -> DataError {
     DataError::format(
         Place::file(path),
         "no format that is known",
-        "expected a .jsonl file (or a folder with train.jsonl) of image, question and answer, of image and caption, or of \
+        "expected a .jsonl file (or a folder with train.jsonl) of image, question and answer, of image and caption, of text and label (which may be a .csv or .tsv file too), or of \
          conversations (which may be a .json file too), \
          .tar files of images with captions, a folder of images or of images by class, CIFAR-10 binary batches, IDX files, or a .txt file (or a folder with train.txt)",
     )

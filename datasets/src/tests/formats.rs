@@ -393,7 +393,7 @@ fn folders_that_hold_nothing_known_are_refused() {
         ("train.jsonl", b"{\"question\": 1}"),
         ("validation.jsonl", b""),
     ]);
-    let telling_nothing = folder(&[("train.jsonl", b"{\"text\": \"x\"}\n")]);
+    let telling_nothing = folder(&[("train.jsonl", b"{\"words\": \"x\"}\n")]);
     for (folder, reason) in [
         (&empty, "no format that is known"),
         (&strange, "no format that is known"),
@@ -401,7 +401,7 @@ fn folders_that_hold_nothing_known_are_refused() {
         (&mixed, "`validation.jsonl` is not one of the splits"),
         (
             &telling_nothing,
-            "no line has a question, a caption or a conversation",
+            "no line has a question, a caption, a text with a label or a conversation",
         ),
     ] {
         let error = describe(text(folder.path())).err().unwrap().to_string();

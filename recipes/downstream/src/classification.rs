@@ -20,8 +20,8 @@ use crucible_transformer::{linear, project};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::classifier::{self, Beside};
 use backbone::{Backbone, BackboneConfig};
+use crucible_shared::classifier::{self, Beside};
 
 mod backbone;
 mod presets;

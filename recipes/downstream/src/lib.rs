@@ -2,7 +2,6 @@
 
 mod captioning;
 mod classification;
-mod classifier;
 mod vqa;
 
 pub use captioning::{Captioning, CaptioningConfig};

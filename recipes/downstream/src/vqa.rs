@@ -22,7 +22,7 @@ use crucible_training::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::classifier::{self, probabilities};
+use crucible_shared::classifier::{self, probabilities};
 pub use model::VqaModel;
 
 mod model;

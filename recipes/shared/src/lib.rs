@@ -2,6 +2,8 @@
 
 #![warn(missing_docs)]
 
+mod backbone;
+pub mod classifier;
 pub mod instruction;
 mod language;
 mod learn;
@@ -10,11 +12,13 @@ mod setting;
 mod tokens;
 mod towers;
 
+pub use backbone::{DualBackbone, Frozen};
 pub use language::{LanguageConfig, Tune, check_vocabulary};
 pub use learn::{
     Rehearsal, data_name, final_split, image_collate, learn, learn_and_measure, learn_as_rehearsed,
     measure, size,
 };
 pub use origin::{Origin, located, report};
+pub use setting::setting;
 pub use tokens::{reopen_tokenizer, tokenizer};
 pub use towers::{ImageTower, Layers, TextTower, TowersConfig};

@@ -3,7 +3,7 @@
 use crucible_datasets::{Tokenizer, TokenizerConfig};
 use crucible_training::{Error, Run, tell};
 
-const FILE: &str = "tokenizer.json";
+pub(crate) const FILE: &str = "tokenizer.json";
 /// Texts whose tokens are looked at for what the vocabulary lacks, and how much of that needs no warning.
 const LOOKED_AT: usize = 1000;
 const TOLERATED: f64 = 0.05;

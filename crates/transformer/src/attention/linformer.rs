@@ -63,6 +63,12 @@ pub struct Linformer {
 }
 
 impl Linformer {
+    /// The longest sequence.
+    pub(super) fn max_length(&self) -> usize {
+        let [_, longest] = self.key.dims();
+        longest
+    }
+
     /// Equation 7. A shorter sequence meets the weights of its positions; padding is zero before it is projected.
     ///
     /// # Panics
@@ -74,7 +80,7 @@ impl Linformer {
         padding: Option<Tensor<2, Bool>>,
     ) -> Tensor<3> {
         let shape @ [_, length, _] = x.dims();
-        let [_, longest] = self.key.dims();
+        let longest = self.max_length();
         assert!(
             length <= longest,
             "a sequence of {length} tokens for linear attention over at most {longest}"

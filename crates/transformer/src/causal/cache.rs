@@ -1,5 +1,8 @@
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
+use super::model::{Places, bools};
+use crate::AttentionMask;
+
 /// Keys and values of the tokens so far, of every layer.
 #[derive(Clone, Debug)]
 pub struct KeyValueCache {
@@ -60,6 +63,56 @@ impl KeyValueCache {
             next: vec![0; sequences],
             padding: None,
         }
+    }
+
+    /// Of keys and values that no tokens gave: a prefix that is trained (Li and Liang 2021). It takes the first
+    /// positions, all tokens see it, and gradients reach it.
+    ///
+    /// # Shapes
+    /// - keys and values of each layer, first to last: `[sequences, tokens, kv_heads * d_head]`
+    pub fn of(layers: Vec<(Tensor<3>, Tensor<3>)>) -> Self {
+        let [sequences, tokens, _] = layers.first().map_or([0; 3], |(keys, _)| keys.dims());
+        let layer = |pair| LayerCache { pair: Some(pair) };
+        Self {
+            layers: layers.into_iter().map(layer).collect(),
+            next: vec![tokens as u32; sequences],
+            padding: None,
+        }
+    }
+
+    /// Makes room for tokens that follow: where they stand, and what each may see.
+    ///
+    /// # Shapes
+    /// - `padding`: as many rows as sequences, of one length, `true` = padding, which takes no position
+    pub(super) fn places(&mut self, padding: &[Vec<bool>], device: &Device) -> Places {
+        let positions = self.next.iter_mut().zip(padding).map(|(next, row)| {
+            let places = row.iter().map(|&padding| {
+                let position = *next;
+                *next += u32::from(!padding);
+                position
+            });
+            places.collect()
+        });
+        let positions = positions.collect();
+        let padded = padding.iter().flatten().any(|&padding| padding);
+        if padded || self.padding.is_some() {
+            let before = self.padding.take().or_else(|| self.seen());
+            let all = before.into_iter().chain([bools(padding, device)]);
+            self.padding = Some(Tensor::cat(all.collect(), 1));
+        }
+        let causal = AttentionMask::causal();
+        let mask = match &self.padding {
+            Some(padding) => causal.or(AttentionMask::padding(padding.clone())),
+            None => causal,
+        };
+        Places { positions, mask }
+    }
+
+    /// `false` for each token so far, `[sequences, tokens]`; none before the first.
+    fn seen(&self) -> Option<Tensor<2, Bool>> {
+        let (keys, _) = self.layers.first()?.pair.as_ref()?;
+        let [sequences, tokens, _] = keys.dims();
+        Some(bools(&vec![vec![false; tokens]; sequences], &keys.device()))
     }
 
     /// How many sequences it is of.

@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::cache::KeyValueCache;
-use super::model::{CausalLm, Places, bools};
-use crate::{AttentionMask, Generates, Prompted};
+use super::model::CausalLm;
+use crate::{Generates, Prompted};
 
 impl CausalLm {
     /// Takes in the beginnings of some sequences: a cache of them, and the scores of the token that comes next.
@@ -17,35 +17,55 @@ impl CausalLm {
     /// - `padding`: as many rows of `length`, `true` = padding; the last of each must be a token
     /// - output: `[sequences, vocabulary]`
     pub fn begin(&self, x: Tensor<3>, padding: &[Vec<bool>]) -> (KeyValueCache, Tensor<2>) {
-        let device = x.device();
-        let mut cache = KeyValueCache::new(self.blocks.len(), padding.len());
-        let padded = padding.iter().flatten().any(|&padding| padding);
-        let places = match padded {
-            true => Places::padded(padding, &device),
-            false => Places::whole(padding.len(), padding.first().map_or(0, Vec::len)),
-        };
-        cache.padding = padded.then(|| bools(padding, &device));
-        let tokens = |row: &Vec<bool>| row.iter().filter(|&&padding| !padding).count() as u32;
-        cache.next = padding.iter().map(tokens).collect();
-        let states = self.through(x, &places, Some(&mut cache), &mut |_| ());
+        let mut cache = self.cache(padding.len());
+        let states = self.extend(&mut cache, x, padding);
         (cache, self.last(states))
     }
 
-    /// Takes in prompts of words alone, of any lengths.
-    pub fn prompt(&self, prompts: &[Vec<u32>]) -> Prompted<KeyValueCache> {
+    /// A cache without a token.
+    pub fn cache(&self, sequences: usize) -> KeyValueCache {
+        KeyValueCache::new(self.blocks.len(), sequences)
+    }
+
+    /// As [`forward`](Self::forward), for tokens that follow those of a cache, which they join. Padding, wherever it
+    /// stands, is hidden and takes no position.
+    ///
+    /// # Shapes
+    /// - `x`, of [`embed`](Self::embed), and output: `[sequences, length, d_model]`
+    /// - `padding`: as many rows of `length`, `true` = padding
+    pub fn extend(
+        &self,
+        cache: &mut KeyValueCache,
+        x: Tensor<3>,
+        padding: &[Vec<bool>],
+    ) -> Tensor<3> {
+        let places = cache.places(padding, &x.device());
+        self.through(x, &places, Some(cache), &mut |_| ())
+    }
+
+    /// Prompts of words alone, of any lengths, padded on the left: their words, and which places are padding.
+    ///
+    /// # Shapes
+    /// - output: `[sequences, longest, d_model]`, and as many rows of `longest`
+    pub fn lined_up(&self, prompts: &[Vec<u32>]) -> (Tensor<3>, Vec<Vec<bool>>) {
         let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
         let before = |prompt: &Vec<u32>| longest - prompt.len();
         let padding = prompts.iter().map(|prompt| {
             let padded = std::iter::repeat_n(true, before(prompt));
             padded.chain(prompt.iter().map(|_| false)).collect()
         });
-        let padding: Vec<Vec<bool>> = padding.collect();
         let ids = prompts.iter().flat_map(|prompt| {
             let padded = std::iter::repeat_n(0, before(prompt));
             padded.chain(prompt.iter().map(|&id| id as i32))
         });
         let ids = TensorData::new(ids.collect::<Vec<i32>>(), [prompts.len(), longest]);
         let x = self.embed(Tensor::from_data(ids, &self.word.weight.val().device()));
+        (x, padding.collect())
+    }
+
+    /// Takes in prompts of words alone, of any lengths.
+    pub fn prompt(&self, prompts: &[Vec<u32>]) -> Prompted<KeyValueCache> {
+        let (x, padding) = self.lined_up(prompts);
         self.take_in(x, &padding, prompts.to_vec())
     }
 
@@ -56,10 +76,21 @@ impl CausalLm {
         padding: &[Vec<bool>],
         prompts: Vec<Vec<u32>>,
     ) -> Prompted<KeyValueCache> {
-        let (cache, scores) = self.begin(x, padding);
+        self.take_in_after(self.cache(padding.len()), x, padding, prompts)
+    }
+
+    /// As [`take_in`](Self::take_in), after the tokens of a cache, which are none of the `prompts`.
+    pub fn take_in_after(
+        &self,
+        mut cache: KeyValueCache,
+        x: Tensor<3>,
+        padding: &[Vec<bool>],
+        prompts: Vec<Vec<u32>>,
+    ) -> Prompted<KeyValueCache> {
+        let states = self.extend(&mut cache, x, padding);
         Prompted {
             cache,
-            scores: table(scores),
+            scores: table(self.last(states)),
             prompts,
             keys: Vec::new(),
         }
@@ -72,21 +103,7 @@ impl CausalLm {
     pub fn advance(&self, cache: &mut KeyValueCache, tokens: &[u32]) -> Tensor<2> {
         let device = self.word.weight.val().device();
         let x = self.embed(column(tokens, &device));
-        let none = tokens.len();
-        // One query after all keys sees them all: nothing but padding is hidden.
-        let padding = cache.padding.take().map(|padding| {
-            let seen = Tensor::<2>::zeros([none, 1], &padding.device()).greater_elem(1.0);
-            Tensor::cat(vec![padding, seen], 1)
-        });
-        let mask = match padding.clone() {
-            Some(padding) => AttentionMask::padding(padding),
-            None => AttentionMask::causal(),
-        };
-        cache.padding = padding;
-        let positions = cache.next.iter().map(|&next| vec![next]).collect();
-        cache.next.iter_mut().for_each(|next| *next += 1);
-        let places = Places { positions, mask };
-        let states = self.through(x, &places, Some(cache), &mut |_| ());
+        let states = self.extend(cache, x, &vec![vec![false]; tokens.len()]);
         self.last(states)
     }
 

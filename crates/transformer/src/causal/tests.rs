@@ -100,6 +100,56 @@ fn one_token_at_a_time_gives_what_all_at_once_give() {
     }
 }
 
+/// Keys and values of two layers, of two numbers of heads.
+fn prefix(config: &CausalLmConfig, sequences: usize, device: &Device) -> KeyValueCache {
+    let width = config.key_value_heads() * config.head_width();
+    let side = |seed| {
+        let one = values([1, 3, width], seed, device);
+        one.expand([sequences, 3, width])
+    };
+    KeyValueCache::of((0..2).map(|layer| (side(layer), side(layer + 2))).collect())
+}
+
+/// Of two prompts, one of them padded, and of each alone.
+#[test]
+fn keys_and_values_of_no_tokens_are_seen_by_all_and_take_the_first_positions() {
+    for config in configs() {
+        let model = config.init(&device()).valid();
+        let device = device().inner();
+        let after = |rows: &[&[i32]], padding: &[Vec<bool>]| {
+            let mut cache = prefix(&config, rows.len(), &device);
+            let x = model.embed(ids(rows, &device));
+            (model.extend(&mut cache, x, padding), cache)
+        };
+        let whole = |row: &[i32]| after(&[row], &[vec![false; row.len()]]).0;
+        let (long, short) = (whole(&[1, 2, 3, 4, 5]), whole(&[7, 8, 9]));
+        assert_eq!(long.dims(), [1, 5, 12]);
+        // It changes what is said, and no word's position is the prefix's.
+        let x = model.embed(ids(&[&[7, 8, 9]], &device));
+        let plain = model.forward(x.clone(), &Places::whole(1, 3));
+        assert!(difference(plain, short.clone()) > 1e-3);
+        let mut cache = prefix(&config, 1, &device);
+        let places = cache.places(&[vec![false; 3]], &device);
+        assert_eq!(places.positions, [[3, 4, 5]]);
+        for (from, words) in [(2, [0, 0, 7, 8]), (0, [7, 8, 0, 0])] {
+            let padding: Vec<bool> = words.iter().map(|&word| word == 0).collect();
+            let rows: [&[i32]; 2] = [&[1, 2, 3, 4], &words];
+            let (states, mut cache) = after(&rows, &[vec![false; 4], padding]);
+            let first = states.clone().narrow(0, 0, 1);
+            assert!(difference(first, long.clone().narrow(1, 0, 4)) < 1e-5);
+            let second = states.narrow(0, 1, 1).narrow(1, from, 2);
+            assert!(difference(second, short.clone().narrow(1, 0, 2)) < 1e-5);
+            // One token more of each.
+            let next = model.advance(&mut cache, &[5, 9]);
+            let expected = [long.clone().narrow(1, 4, 1), short.clone().narrow(1, 2, 1)];
+            let expected = model
+                .logits(Tensor::cat(expected.to_vec(), 0))
+                .squeeze_dim(1);
+            assert!(difference(next, expected) < 1e-5);
+        }
+    }
+}
+
 #[test]
 fn rotated_products_know_distances_alone() {
     let rotary = RotaryConfig::default();

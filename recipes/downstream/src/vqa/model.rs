@@ -9,7 +9,7 @@ use crucible_training::{ClassificationOutput, steps};
 use crucible_transformer::{Activation, linear, project, project_and_activate};
 
 use super::VqaConfig;
-use crate::classifier::Beside;
+use crucible_shared::classifier::Beside;
 
 impl VqaConfig {
     /// The encoder for a vocabulary of that size.

@@ -1,7 +1,8 @@
-//! What the recipes of this crate share: a classifier is trained on one split and scored on another.
+//! A classifier is trained on one split and scored on another.
 
 use std::sync::Arc;
 
+use crate::{final_split, learn};
 use burn::data::dataloader::DataLoader;
 use burn::module::Module;
 use burn::tensor::activation::softmax;
@@ -11,7 +12,6 @@ use crucible_datasets::{Collate, Data, EvalLoader, LoaderConfig, Split};
 use crucible_evaluation::statistics::mean;
 use crucible_kernels::among_threads;
 use crucible_kernels::flops::counted;
-use crucible_shared::{final_split, learn};
 use crucible_training::metrics::Means;
 use crucible_training::{
     ClassificationOutput, Cost, Error, Observe, Outcome, Prediction, Run, TrainingConfig,

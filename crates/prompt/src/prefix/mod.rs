@@ -1,0 +1,36 @@
+//! Continuous prompts: vectors that train in front of a model that does not.
+//!
+//! | file | one idea |
+//! |---|---|
+//! | `backbone` | what a prompt must know of the model that it stands before |
+//! | `soft` | vectors at the input: prompt tuning, VPT-shallow |
+//! | `encoder` | the same, made by a network from inner vectors: P-tuning |
+//! | `keys` | keys and values at every layer: prefix tuning |
+//! | `deep` | each layer's own vectors: VPT-deep |
+//! | `config` | the five as one enum pair |
+//! | `prefixed` | a frozen model with its prompt |
+//! | `file` | a prompt as a small file |
+//!
+//! What a network makes in training is fixed afterwards: [`Prefix::fixed`] gives the plain numbers that it amounts to, and
+//! these are all that is saved.
+
+mod backbone;
+mod config;
+mod deep;
+mod encoder;
+mod file;
+mod keys;
+mod prefixed;
+mod soft;
+
+pub use backbone::{Backbone, Sizes, digest};
+pub use config::{Prefix, PrefixConfig};
+pub use deep::{DeepPrompt, DeepPromptConfig};
+pub use encoder::{PTuning, PTuningConfig, PromptEncoder};
+pub use file::PromptFileError;
+pub use keys::{PrefixTuning, PrefixTuningConfig, Reparameterisation};
+pub use prefixed::Prefixed;
+pub use soft::{SoftPrompt, SoftPromptConfig, SoftPromptInit};
+
+#[cfg(test)]
+mod tests;

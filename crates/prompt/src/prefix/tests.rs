@@ -1,0 +1,410 @@
+use std::ops::ControlFlow;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::{GradientsParams, SgdConfig};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use crucible_transformer::{
+    AttentionPattern, CausalLm, CausalLmConfig, EncoderConfig, Generates, GenerationConfig,
+    LinearAttentionConfig, TextEncoder, TextEncoderConfig, generate,
+};
+use crucible_vision::{Vit, VitConfig};
+
+use super::*;
+use crate::testing::{assert_gradients_reach_everything, device, difference, values};
+
+/// Of two layers, with heads that share keys and positions that turn them.
+fn language() -> CausalLm {
+    let config = CausalLmConfig::new(11, 24, 12, 6, 20, 2).with_kv_heads(2);
+    config.init(&device())
+}
+
+fn text() -> TextEncoder {
+    TextEncoderConfig::new(6, 4, EncoderConfig::new(8, 2, 12, 2)).init(&device())
+}
+
+fn vision() -> Vit {
+    VitConfig::new(16, 8, EncoderConfig::new(8, 2, 12, 2)).init(&device())
+}
+
+fn soft(tokens: usize) -> SoftPromptConfig {
+    SoftPromptConfig::new(tokens)
+}
+
+/// One of each kind that a causal model takes.
+fn of_language() -> Vec<PrefixConfig> {
+    let lstm = PTuningConfig::new(3).with_encoder(PromptEncoder::Lstm);
+    vec![
+        PrefixConfig::PromptTuning(soft(3)),
+        PrefixConfig::PromptTuning(soft(3).with_init(SoftPromptInit::Uniform)),
+        PrefixConfig::of_words(3, vec![4, 2]),
+        PrefixConfig::PTuning(PTuningConfig::new(3)),
+        PrefixConfig::PTuning(lstm.with_hidden(5)),
+        PrefixConfig::PrefixTuning(PrefixTuningConfig::new(3)),
+        PrefixConfig::PrefixTuning(PrefixTuningConfig::new(3).with_hidden(5)),
+    ]
+}
+
+/// One of each kind that an encoder takes.
+fn of_encoders() -> Vec<PrefixConfig> {
+    vec![
+        PrefixConfig::PTuning(PTuningConfig::new(3)),
+        PrefixConfig::Shallow(soft(3).with_init(SoftPromptInit::Xavier)),
+        PrefixConfig::Deep(DeepPromptConfig::new(3)),
+    ]
+}
+
+fn before<M: Backbone>(backbone: M, config: &PrefixConfig) -> Prefixed<M> {
+    let prefix = config.init(&backbone.sizes(), &device()).unwrap();
+    Prefixed::new(backbone, prefix).unwrap()
+}
+
+fn ids<const L: usize>(rows: [[i32; L]; 2], device: &Device) -> Tensor<2, Int> {
+    Tensor::from_data(TensorData::from(rows), device)
+}
+
+/// Two sequences, the second of them padded.
+fn padding() -> [Vec<bool>; 2] {
+    [vec![false; 4], vec![false, false, true, true]]
+}
+
+fn of_words(model: &Prefixed<CausalLm>) -> Tensor<3> {
+    let device = model.backbone.word.weight.val().device();
+    let x = model
+        .backbone
+        .embed(ids([[1, 2, 3, 4], [5, 6, 0, 0]], &device));
+    let states = model.forward(x, &padding());
+    // What stands in padding is nobody's.
+    let [_, length, _] = states.dims();
+    states.narrow(1, 0, length - 2)
+}
+
+#[test]
+fn all_of_every_prompt_trains_and_nothing_else() {
+    for config in of_language() {
+        let model = before(language(), &config);
+        assert_gradients_reach_everything(&model, of_words(&model));
+        let expected = config.parameters(&model.backbone.sizes());
+        assert_eq!(model.prefix.num_params(), expected, "{config:?}");
+    }
+    for config in of_encoders() {
+        let model = before(text(), &config);
+        let words = ids([[1, 2, 3, 4], [5, 1, 0, 0]], &device());
+        let hidden = [[false; 4], [false, false, true, true]];
+        let hidden = Tensor::<2, Bool>::from_data(TensorData::from(hidden), &device());
+        let encoded = model.forward(words, None, Some(hidden));
+        assert_eq!(encoded.tokens.dims(), [2, 4, 8]);
+        assert_gradients_reach_everything(&model, encoded.pooled);
+        let expected = config.parameters(&model.backbone.sizes());
+        assert_eq!(model.prefix.num_params(), expected, "{config:?}");
+        let model = before(vision(), &config);
+        let encoded = model.forward(values([2, 3, 16, 16], 1, &device()));
+        assert_gradients_reach_everything(&model, encoded.pooled);
+    }
+}
+
+/// With weight decay, which moves whatever an optimizer takes.
+#[test]
+fn steps_move_the_prompt_and_no_bit_of_the_model() {
+    for config in of_language() {
+        let mut model = before(language(), &config);
+        let (of_model, of_prompt) = (digest(&model.backbone), digest(&model.prefix));
+        let decay = Some(WeightDecayConfig::new(0.1));
+        let mut optimizer = SgdConfig::new().with_weight_decay(decay).init();
+        for _ in 0..3 {
+            let loss = (of_words(&model) * values([1, 1, 12], 5, &device())).sum();
+            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            model = optimizer.step(0.1, model, gradients);
+        }
+        assert_eq!(digest(&model.backbone), of_model, "{config:?}");
+        assert_ne!(digest(&model.prefix), of_prompt, "{config:?}");
+    }
+}
+
+#[test]
+fn a_digest_knows_every_number_and_nothing_else() {
+    struct Nudge;
+    impl ModuleMapper for Nudge {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|tensor| tensor * 1.000_001)
+        }
+    }
+    let model = text();
+    let same = [model.clone(), model.clone().freeze(), model.clone().valid()];
+    assert_eq!(
+        same.map(|same| digest(&same)),
+        [(); 3].map(|()| digest(&model))
+    );
+    assert_ne!(digest(&model), digest(&model.clone().map(&mut Nudge)));
+}
+
+#[test]
+fn gradients_of_keys_and_values_are_differences_of_the_loss() {
+    let weights = values([1, 1, 12], 5, &device());
+    for hidden in [0, 5] {
+        let config = PrefixTuningConfig::new(3).with_hidden(hidden);
+        // With words as large as what they attend to: the first norm bends a small stream sharply.
+        let mut backbone = language();
+        backbone.word.weight = backbone.word.weight.map(|words| words * 50.0);
+        let mut model = before(backbone, &PrefixConfig::PrefixTuning(config));
+        let loss = |model: &Prefixed<CausalLm>| (of_words(model) * weights.clone()).sum();
+        let table = |model: &Prefixed<CausalLm>| match &model.prefix {
+            Prefix::PrefixTuning(prefix) => prefix.table.clone(),
+            _ => panic!("another kind"),
+        };
+        let original = table(&model);
+        let gradients = loss(&model).backward();
+        let gradient = original.val().grad(&gradients).unwrap();
+        let largest = gradient.clone().abs().max().into_scalar::<f32>();
+        let direction = values(gradient.dims(), 3, &device());
+        let exact = (gradient * direction.clone().inner())
+            .sum()
+            .into_scalar::<f32>();
+        let mut at = |step: f64| {
+            let moved = original.val().detach() + direction.clone() * step;
+            if let Prefix::PrefixTuning(prefix) = &mut model.prefix {
+                prefix.table = Param::from_data(moved.into_data(), &device());
+            }
+            loss(&model).into_scalar::<f32>()
+        };
+        let numeric = (at(1e-2) - at(-1e-2)) / 2e-2;
+        assert!(largest > 1e-4);
+        assert!(
+            (numeric - exact).abs() < 2e-3 * exact.abs().max(1.0),
+            "{numeric} for {exact}"
+        );
+    }
+}
+
+#[test]
+fn what_is_fixed_does_the_same() {
+    for config in of_language() {
+        let model = before(language(), &config);
+        let fixed = Prefixed::new(model.backbone.clone(), model.prefix.fixed()).unwrap();
+        assert!(matches!(
+            fixed.prefix,
+            Prefix::PromptTuning(_) | Prefix::PrefixTuning(_)
+        ));
+        assert_eq!(difference(of_words(&model), of_words(&fixed)), 0.0);
+    }
+}
+
+/// Both prompts at once, of different lengths, against each as one sequence without a cache.
+#[test]
+fn texts_go_on_after_every_prompt() {
+    let config = GenerationConfig {
+        max_new_tokens: 5,
+        ..GenerationConfig::default()
+    };
+    for prefix in of_language() {
+        let model = before(language(), &prefix).valid();
+        let prompts = [vec![1, 2, 3, 4], vec![5, 6]];
+        let taken = model.prompt(&prompts);
+        let generated = generate(
+            &model,
+            taken,
+            &config,
+            &[],
+            &|_| String::new(),
+            &mut |_, _| ControlFlow::Continue(()),
+        );
+        for (prompt, generated) in prompts.iter().zip(generated.unwrap()) {
+            let mut words = prompt.clone();
+            for _ in 0..5 {
+                let ids: Vec<i32> = words.iter().map(|&id| id as i32).collect();
+                let ids = TensorData::new(ids, [1, words.len()]);
+                let x = model
+                    .backbone
+                    .embed(Tensor::from_data(ids, &device().inner()));
+                let states = model.forward(x, &[vec![false; words.len()]]);
+                let [_, length, _] = states.dims();
+                let scores = model.backbone.logits(states.narrow(1, length - 1, 1));
+                words.push(scores.argmax(2).into_scalar::<i64>() as u32);
+            }
+            assert_eq!(generated.tokens, words[prompt.len()..], "{prefix:?}");
+        }
+    }
+}
+
+#[test]
+fn a_text_leaves_room_for_the_prompt() {
+    for prefix in of_language() {
+        assert_eq!(Generates::max_length(&before(language(), &prefix)), 21);
+    }
+}
+
+#[test]
+fn prompts_begin_as_they_are_told() {
+    let sizes = language().sizes();
+    let words = sizes.words.clone().unwrap();
+    let vectors = |config: SoftPromptConfig| config.init(&sizes, &device()).vectors.val();
+    let ids = vec![4, 2];
+    let of_words = vectors(soft(3).with_init(SoftPromptInit::Words { ids }));
+    for (row, word) in [4, 2, 4].into_iter().enumerate() {
+        let word = words.clone().narrow(0, word, 1);
+        assert_eq!(difference(of_words.clone().narrow(0, row, 1), word), 0.0);
+    }
+    let uniform = vectors(soft(20).with_init(SoftPromptInit::Uniform));
+    let range = |x: Tensor<2>| [x.clone().min(), x.max()].map(|x| x.into_scalar::<f32>());
+    let ([min, max], [least, most]) = (range(uniform), range(words));
+    assert!(least <= min && min < 0.8 * least && 0.8 * most < max && max <= most);
+}
+
+#[test]
+fn what_does_not_fit_names_the_field() {
+    let (causal, image) = (language().sizes(), vision().sizes());
+    // Six places for five tokens and one of a prompt.
+    let encoder = EncoderConfig::new(8, 2, 12, 2);
+    let bounded = AttentionPattern::Linear(LinearAttentionConfig {
+        projected: 2,
+        max_length: 6,
+        shared: false,
+    });
+    let tight = VitConfig::new(16, 8, encoder.clone().with_attention(bounded));
+    let tight = tight.init(&device()).sizes();
+    let text = TextEncoderConfig::new(6, 4, encoder.with_attention(bounded));
+    let text = text.init(&device()).sizes();
+    assert_eq!(
+        (tight.room, text.room, image.room),
+        (Some(1), Some(2), None)
+    );
+    let words = |ids| PrefixConfig::of_words(2, ids);
+    let uniform = soft(2).with_init(SoftPromptInit::Uniform);
+    for (config, sizes, field) in [
+        (PrefixConfig::PromptTuning(soft(0)), &causal, "tokens"),
+        (PrefixConfig::PromptTuning(soft(24)), &causal, "tokens"),
+        (
+            PrefixConfig::PTuning(PTuningConfig::new(0)),
+            &causal,
+            "tokens",
+        ),
+        (
+            PrefixConfig::PrefixTuning(PrefixTuningConfig::new(0)),
+            &causal,
+            "tokens",
+        ),
+        (
+            PrefixConfig::PrefixTuning(PrefixTuningConfig::new(24)),
+            &causal,
+            "tokens",
+        ),
+        (
+            PrefixConfig::PrefixTuning(PrefixTuningConfig::new(2)),
+            &image,
+            "prefix",
+        ),
+        (
+            PrefixConfig::Deep(DeepPromptConfig::new(0)),
+            &image,
+            "tokens",
+        ),
+        (
+            PrefixConfig::Deep(DeepPromptConfig::new(2)),
+            &tight,
+            "tokens",
+        ),
+        (PrefixConfig::Shallow(soft(3)), &text, "tokens"),
+        (PrefixConfig::deep(), &causal, "prefix"),
+        (words(Vec::new()), &causal, "ids"),
+        (words(vec![3, 11]), &causal, "ids"),
+        (words(vec![3]), &image, "ids"),
+        (PrefixConfig::Shallow(uniform), &image, "init"),
+    ] {
+        let error = config.init(sizes, &device()).unwrap_err();
+        assert_eq!(error.field, field, "{config:?}");
+    }
+    for config in [
+        PrefixConfig::prompt_tuning(),
+        PrefixConfig::p_tuning(PromptEncoder::Lstm),
+        PrefixConfig::prefix_tuning(),
+    ] {
+        assert_eq!(config.check(&causal), Ok(()));
+    }
+    for config in [PrefixConfig::shallow(), PrefixConfig::deep()] {
+        assert_eq!(config.check(&image), Ok(()));
+    }
+}
+
+#[test]
+fn configurations_are_written_by_their_names() {
+    let config = PrefixConfig::of_words(3, vec![4, 2]);
+    let json = serde_json::to_value(&config).unwrap();
+    let expected = serde_json::json!({
+        "prefix": "prompt-tuning", "tokens": 3, "init": {"kind": "words", "ids": [4, 2]},
+    });
+    assert_eq!(json, expected);
+    let json = r#"{"prefix": "p-tuning", "tokens": 3, "encoder": "lstm", "hidden": 0}"#;
+    let config: PrefixConfig = serde_json::from_str(json).unwrap();
+    let PrefixConfig::PTuning(config) = config else {
+        panic!("another kind")
+    };
+    assert_eq!((config.encoder, config.hidden), (PromptEncoder::Lstm, 0));
+}
+
+#[test]
+fn a_prompt_is_a_small_file_of_one_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prompt.safetensors");
+    for config in of_language() {
+        let model = before(language(), &config);
+        model.save(&path).unwrap();
+        assert!(path.metadata().unwrap().len() < 4096);
+        let loaded = Prefixed::load(&path, model.backbone.clone(), &device()).unwrap();
+        assert_eq!(difference(of_words(&loaded), of_words(&model)), 0.0);
+    }
+    let model = before(vision(), &PrefixConfig::deep());
+    model.save(&path).unwrap();
+    let loaded = Prefixed::load(&path, model.backbone.clone(), &device()).unwrap();
+    let images = values([2, 3, 16, 16], 1, &device());
+    let pooled = [&model, &loaded].map(|model| model.forward(images.clone()).pooled);
+    let [a, b] = pooled;
+    assert_eq!(difference(a, b), 0.0);
+
+    // Another of the same sizes, one of another width, and one of another kind.
+    let error = Prefixed::load(&path, vision(), &device()).unwrap_err();
+    assert!(matches!(error, PromptFileError::Backbone { .. }), "{error}");
+    let wide = VitConfig::new(16, 8, EncoderConfig::new(12, 2, 12, 2)).init(&device());
+    let error = Prefixed::load(&path, wide, &device()).unwrap_err();
+    assert!(matches!(error, PromptFileError::Size { .. }), "{error}");
+    let error = Prefixed::load(&path, language(), &device()).unwrap_err();
+    assert!(matches!(error, PromptFileError::Size { .. }), "{error}");
+}
+
+#[test]
+fn damaged_files_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prompt.safetensors");
+    let load = || Prefixed::load(&path, text(), &device()).unwrap_err();
+    assert!(matches!(load(), PromptFileError::Io { .. }));
+    before(text(), &PrefixConfig::shallow())
+        .save(&path)
+        .unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    for length in 0..whole.len() {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        assert!(
+            matches!(load(), PromptFileError::Format { .. }),
+            "{length} bytes"
+        );
+    }
+    let text_of = |from: &str, to: &str| {
+        let mut bytes = whole.clone();
+        let at = bytes
+            .windows(from.len())
+            .position(|part| part == from.as_bytes())
+            .unwrap();
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        std::fs::write(&path, bytes).unwrap();
+        load().to_string()
+    };
+    assert!(text_of("shallow", "shadows").contains("`shadows`"));
+    assert!(text_of("\"F32\"", "\"I32\"").contains("not F32"));
+    let empty = TensorData::new(Vec::<f32>::new(), [0, 8]);
+    assert!(Prefix::of("shallow", empty, &device()).is_none());
+    assert!(text_of("crucible.prompt", "crucible.prompz").contains("does not say"));
+    let nowhere = folder.path().join("nowhere/prompt.safetensors");
+    let error = before(text(), &PrefixConfig::shallow())
+        .save(&nowhere)
+        .unwrap_err();
+    assert!(matches!(error, PromptFileError::Io { .. }), "{error}");
+}

@@ -1,0 +1,215 @@
+//! Prompts in front of a dual encoder: a few images of each class teach how to ask for it.
+//!
+//! ```text
+//! crucible train contrastive --out tower                                    # what a prompt stands before
+//! crucible train prompting-vision --set backbone=tower --set prompt=none    # names alone: zero-shot
+//! crucible train prompting-vision --set backbone=tower                      # CoOp, 16 images of each group of emoji
+//! crucible compare prompting-vision --set backbone=tower --vary prompt=none,text,vision,coupled --seeds 5
+//! ```
+
+use std::collections::BTreeMap;
+
+use crucible_datasets::{
+    AugmentConfig, ImageData, LoaderConfig, Split, Tokenizer, TokensHost, open_images,
+};
+use crucible_prompt::dual::{DualPrompt, DualPromptConfig};
+use crucible_prompt::template::{Part, Template};
+use crucible_shared::classifier::{self, Beside};
+use crucible_shared::{DualBackbone, Frozen, data_name, final_split, image_collate, setting};
+use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use model::{Names, PromptedClassifier};
+
+mod model;
+mod presets;
+
+/// The recipe.
+pub struct Vision;
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct VisionConfig {
+    /// Run of `contrastive` whose model the prompt stands before.
+    pub backbone: String,
+    /// Images with classes: a name of the catalogue (`crucible data`) or a folder.
+    pub data: String,
+    /// So many images of each class to learn from, drawn by the seed, and as many to validate; 0 for all.
+    pub shots: usize,
+    /// What is said of a class, `{mask}` standing for its name; of several the mean is compared with an image.
+    pub templates: Vec<String>,
+    /// Label words of classes that are not to be called by their own name: `{"Animals & Nature" = ["animal", "plant"]}`.
+    pub words: BTreeMap<String, Vec<String>>,
+    /// Where trained vectors stand: none, text (CoOp), vision (VPT), both, or coupled (MaPLe).
+    pub prompt: DualPromptConfig,
+    /// Random changes to the training images.
+    pub augment: AugmentConfig,
+    /// Batches of images.
+    pub loader: LoaderConfig,
+    /// Optimizer, schedule, how often to look and save.
+    pub training: TrainingConfig,
+}
+
+impl VisionConfig {
+    fn open(&self, command: &str, run: &Run) -> Result<ImageData, Error> {
+        open_images(data_name(command, run, &self.data)).map_err(Error::data)
+    }
+
+    /// The model with a prompt that has not been trained, and what prepares its images.
+    fn init(
+        &self,
+        data: &ImageData,
+        run: &Run,
+    ) -> Result<(PromptedClassifier, DualBackbone), Error> {
+        let backbone = DualBackbone::open(&self.backbone, run)?;
+        let names = self.names(&data.labels, &backbone)?;
+        let device = run.training_device(&self.training);
+        let frozen = Frozen::new(backbone.encoder(&device)?);
+        let prompt = self.prompt.init(frozen.beside(true), &device);
+        let prompt: DualPrompt = prompt.map_err(setting("prompt"))?;
+        let model = PromptedClassifier {
+            prompt,
+            backbone: frozen,
+            names,
+        };
+        Ok((model, backbone))
+    }
+
+    /// What is said of the classes.
+    fn names(&self, labels: &[String], backbone: &DualBackbone) -> Result<Names, Error> {
+        if let Some(name) = self.words.keys().find(|name| !labels.contains(name)) {
+            let labels = labels.iter().map(String::as_str);
+            return Err(Error::unknown("class of `words`", name, labels));
+        }
+        let templates = self.templates.iter().map(|text| self.template(text));
+        let templates: Vec<Template> = templates.collect::<Result<_, _>>()?;
+        if templates.is_empty() {
+            return Err(Error::Usage(
+                "templates is empty; take `[\"{mask}\"]`".into(),
+            ));
+        }
+        let (mut texts, mut of) = (Vec::new(), Vec::new());
+        for (class, label) in labels.iter().enumerate() {
+            let own = [label.clone()];
+            let words = self.words.get(label).map_or(&own[..], Vec::as_slice);
+            for word in words {
+                for template in &templates {
+                    let text = said(template, word);
+                    backbone.known(&text)?;
+                    texts.push(tokens(&backbone.tokenizer, &text)?);
+                    of.push(class);
+                }
+            }
+        }
+        let count = |class: usize| of.iter().filter(|&&other| other == class).count();
+        let counts: Vec<usize> = (0..labels.len()).map(count).collect();
+        if let Some(class) = counts.iter().position(|&count| count == 0) {
+            let label = &labels[class];
+            return Err(Error::Usage(format!(
+                "words has none for the class `{label}`"
+            )));
+        }
+        let share = |&own: &usize, class: usize| match own == class {
+            true => 1.0 / counts[class] as f32,
+            false => 0.0,
+        };
+        let shares = of
+            .iter()
+            .flat_map(|own| (0..labels.len()).map(move |class| share(own, class)));
+        Ok(Names {
+            shares: shares.collect(),
+            classes: labels.len(),
+            texts: TokensHost::pad(&texts, backbone.tokenizer.padding()),
+        })
+    }
+
+    fn template(&self, text: &str) -> Result<Template, Error> {
+        let template: Template = text
+            .parse()
+            .map_err(|error| Error::Usage(format!("templates: {error}")))?;
+        let plain = |part: &Part| matches!(part, Part::Text(_) | Part::Mask);
+        match template.parts().iter().all(plain) {
+            true => Ok(template),
+            false => Err(Error::Usage(format!(
+                "templates: {template} has more than text and {{mask}}; trained vectors are set by `prompt`"
+            ))),
+        }
+    }
+
+    fn score(
+        &self,
+        run: &Run,
+        data: &ImageData,
+        split: Split,
+        model: &PromptedClassifier,
+        backbone: &DualBackbone,
+    ) -> Result<Outcome, Error> {
+        let collate = image_collate(&backbone.image, &self.augment)?;
+        let loader = &self.loader;
+        classifier::score(run, loader, collate, data, split, model, |_, _| {
+            Beside::default()
+        })
+    }
+}
+
+/// A template with a word in the place of its mask.
+fn said(template: &Template, word: &str) -> String {
+    let parts = template.parts().iter();
+    let texts = parts.map(|part| match part {
+        Part::Text(text) => text.as_str(),
+        _ => word,
+    });
+    texts.collect()
+}
+
+fn tokens(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, Error> {
+    tokenizer.encode(text).map_err(Error::data)
+}
+
+impl Recipe for Vision {
+    const NAME: &'static str = "prompting-vision";
+    const ABOUT: &'static str =
+        "learns how to ask a frozen dual encoder for classes (CoOp, VPT, MaPLe)";
+    const PRESETS: &'static [Preset] = &presets::PRESETS;
+    type Config = VisionConfig;
+
+    fn preset(preset: &str, choices: &toml::Table) -> VisionConfig {
+        presets::config(preset, choices)
+    }
+
+    fn train(config: &VisionConfig, run: &Run) -> Result<Outcome, Error> {
+        let data = config.open("", run)?;
+        run.record_data(&data.digest)?;
+        let (model, backbone) = config.init(&data, run)?;
+        let split = final_split(run);
+        if matches!(config.prompt, DualPromptConfig::None) {
+            return config.score(run, &data, split, &model, &backbone);
+        }
+        let data = match config.shots {
+            0 => data,
+            shots => data.few_shot(shots, run.seed).map_err(Error::data)?,
+        };
+        let collate = image_collate(&backbone.image, &config.augment)?;
+        let (training, loader) = (&config.training, &config.loader);
+        let fitted = crucible_shared::learn(run, training, loader, &collate, &data, model)?;
+        let outcome = config.score(run, &data, split, &fitted.model, &backbone)?;
+        Ok(outcome.after(fitted.cost))
+    }
+
+    fn evaluate(
+        config: &VisionConfig,
+        run: &Run,
+        data: &str,
+        split: &str,
+    ) -> Result<Outcome, Error> {
+        let split = split.parse().map_err(Error::data)?;
+        let data = config.open(data, run)?;
+        let (model, backbone) = config.init(&data, run)?;
+        let model = match config.prompt {
+            DualPromptConfig::None => model,
+            _ => checkpoint::load_newest(&run.dir, model)?,
+        };
+        config.score(run, &data, split, &model, &backbone)
+    }
+}

@@ -1,0 +1,78 @@
+//! Presets of the `prompting-vision` recipe.
+
+use std::collections::BTreeMap;
+
+use crucible_datasets::{AugmentConfig, LoaderConfig};
+use crucible_prompt::dual::{DepthConfig, DualPromptConfig};
+use crucible_training::{Preset, TrainingConfig, config};
+
+use super::VisionConfig;
+
+pub const PRESETS: [Preset; 3] = [
+    Preset {
+        name: "smoke",
+        about: "a few steps, to see that all works",
+        time: "seconds",
+        score: "none",
+    },
+    Preset::new(
+        "quick",
+        "16 images a class in front of a small dual encoder",
+    ),
+    Preset::new("full", "all images, for data of your own"),
+];
+
+pub fn config(preset: &str, choices: &toml::Table) -> VisionConfig {
+    let kind = config::choice(choices, "prompt", "kind").unwrap_or("text");
+    let (tokens, layers) = (8, 2);
+    let depth = |layers| DepthConfig { tokens, layers };
+    let prompt = match kind {
+        "none" => DualPromptConfig::None,
+        "vision" => DualPromptConfig::Vision(depth(1)),
+        "both" => DualPromptConfig::Both(depth(layers)),
+        "coupled" => DualPromptConfig::Coupled(depth(layers)),
+        _ => DualPromptConfig::Text(depth(1)),
+    };
+    let quick = VisionConfig {
+        backbone: String::new(),
+        data: "emoji-groups".into(),
+        shots: 16,
+        templates: vec!["{mask}".into()],
+        words: BTreeMap::new(),
+        prompt,
+        augment: AugmentConfig {
+            crop_padding: 6,
+            flip: true,
+            colour: 0.2,
+        },
+        loader: LoaderConfig::new(32),
+        training: TrainingConfig {
+            evaluate_every: 50,
+            checkpoint_every: 50,
+            ..TrainingConfig::new(200, 1e-2)
+        },
+    };
+    match preset {
+        "smoke" => VisionConfig {
+            shots: 2,
+            loader: LoaderConfig::new(8),
+            training: TrainingConfig {
+                evaluate_every: 10,
+                checkpoint_every: 10,
+                log_every: 1,
+                ..TrainingConfig::new(20, 1e-2)
+            },
+            ..quick
+        },
+        "full" => VisionConfig {
+            shots: 0,
+            loader: LoaderConfig {
+                workers: 8,
+                ..LoaderConfig::new(256)
+            },
+            training: TrainingConfig::new(5_000, 2e-3),
+            ..quick
+        },
+        _ => quick,
+    }
+}

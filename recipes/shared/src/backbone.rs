@@ -1,0 +1,135 @@
+//! Trained models that something small is learnt beside, while they stay as they are.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use crucible_datasets::{ImageConfig, Tokenizer, TokenizerConfig};
+use crucible_fusion::{DualEncoder, DualEncoderConfig};
+use crucible_training::{Error, Run, RunDir, checkpoint, run, tell};
+use serde::Deserialize;
+
+use crate::TowersConfig;
+use crate::tokens::FILE;
+
+/// A model that never trains, on the device that something else trains on and on the plain one.
+///
+/// It is no part of the module that holds it (`#[module(skip)]`): checkpoints are of what trains, and nothing that goes
+/// through the modules of a training can change it.
+#[derive(Clone, Debug)]
+pub struct Frozen<M> {
+    training: M,
+    inference: M,
+}
+
+impl<M: Module> Frozen<M> {
+    /// Of a model on a device that trains.
+    pub fn new(model: M) -> Self {
+        let training = model.no_grad();
+        Self {
+            inference: training.clone().valid(),
+            training,
+        }
+    }
+
+    /// The one whose tensors go with those of a training, or with plain ones.
+    pub fn beside(&self, trains: bool) -> &M {
+        match trains {
+            true => &self.training,
+            false => &self.inference,
+        }
+    }
+}
+
+/// The dual encoder of a run of `contrastive`, and what prepares its inputs.
+pub struct DualBackbone {
+    /// Its sizes.
+    pub config: DualEncoderConfig,
+    /// How images are prepared.
+    pub image: ImageConfig,
+    /// How texts become token ids.
+    pub tokenizer: Tokenizer,
+    dir: RunDir,
+}
+
+/// What a run of `contrastive` says of its model.
+#[derive(Deserialize)]
+struct Sections {
+    image: ImageConfig,
+    tokenizer: TokenizerConfig,
+    model: TowersConfig,
+    d_embedding: usize,
+}
+
+/// The model at the path that it has in that recipe.
+#[derive(Module, Debug)]
+struct Holder {
+    encoder: DualEncoder,
+}
+
+impl DualBackbone {
+    /// That of the run at `path`. The digest of its weights is noted in `run.json`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] for a run of another recipe, [`Error::Run`] when its weights have changed since `run` started, and
+    /// those of reading.
+    pub fn open(path: &str, run: &Run) -> Result<Self, Error> {
+        const RECIPE: &str = "contrastive";
+        if path.is_empty() {
+            return Err(Error::Usage(format!(
+                "backbone is empty; train one (`crucible train {RECIPE} --out tower`) and name its directory: \
+                 --set backbone=tower"
+            )));
+        }
+        let record = run::open(Path::new(path))?;
+        if record.recipe != RECIPE {
+            return Err(Error::Usage(format!(
+                "{path} is a run of {}; a backbone is one of {RECIPE}",
+                record.recipe
+            )));
+        }
+        let dir = RunDir::new(Path::new(path));
+        let sections: Sections = record.config.try_into().map_err(|error| Error::Run {
+            path: dir.path().to_owned(),
+            reason: format!("its configuration is none of {RECIPE}: {error}"),
+        })?;
+        let digest = checkpoint::digest(&dir)?;
+        run.record_weights("backbone", BTreeMap::from([(path.to_owned(), digest)]))?;
+        let max_length = sections.tokenizer.max_length;
+        let tokenizer = Tokenizer::from_file(&dir.file(FILE), max_length).map_err(Error::data)?;
+        let towers = sections.model;
+        let text = towers.text(tokenizer.vocabulary_size(), max_length);
+        let vision = towers.vision(sections.image.size);
+        Ok(Self {
+            config: DualEncoderConfig::new(vision, text, sections.d_embedding),
+            image: sections.image,
+            tokenizer,
+            dir,
+        })
+    }
+
+    /// The model with its weights.
+    ///
+    /// # Errors
+    ///
+    /// Those of the checkpoint.
+    pub fn encoder(&self, device: &Device) -> Result<DualEncoder, Error> {
+        let encoder = self.config.init(device);
+        let held = checkpoint::load_newest(&self.dir, Holder { encoder })?;
+        Ok(held.encoder)
+    }
+
+    /// Says so when it has never seen a word of `text`, nor its pieces.
+    ///
+    /// # Errors
+    ///
+    /// Those of the tokenizer.
+    pub fn known(&self, text: &str) -> Result<(), Error> {
+        if self.tokenizer.unknown(text).map_err(Error::data)? > 0.0 {
+            tell!("warning: the tokenizer of the backbone does not know all of \"{text}\"");
+        }
+        Ok(())
+    }
+}
