@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// What is trained: a name and what makes it that.
-const TRAININGS: [(&str, &[&str]); 12] = [
+const TRAININGS: [(&str, &[&str]); 13] = [
     ("late", &["vqa"]),
     ("early", &["vqa", "--set", "fusion=early"]),
     ("mid", &["vqa", "--set", "fusion=mid"]),
@@ -30,6 +30,7 @@ const TRAININGS: [(&str, &[&str]); 12] = [
         &["instruction-text", "--set", "chat.packing=true"],
     ),
     ("captions", &["captioning"]),
+    ("prompts", &["prompting-vision", "--set", "prompt=coupled"]),
 ];
 /// Recipes without pictures.
 const WORDS: [&str; 2] = ["mlm", "instruction-text"];
@@ -76,6 +77,11 @@ fn args(training: &[&str], out: &str, loader: [&str; 2]) -> Vec<String> {
                     "--set=words=",
                 ],
                 "instruction-text" => &["--data=talk", "--set=language.dropout=0.1"],
+                "prompting-vision" => &[
+                    "--data=images",
+                    "--set=backbone=tower",
+                    "--set=prompt.layers=1",
+                ],
                 _ => &[
                     "--data=captions",
                     "--set=image.size=16",
@@ -140,6 +146,19 @@ fn data(folder: &Path) {
         fs::create_dir_all(folder.join("talk")).unwrap();
         fs::write(folder.join(format!("talk/{split}.jsonl")), talk).unwrap();
     }
+    // What prompts stand before.
+    let tower = [
+        "train",
+        "contrastive",
+        "--preset=smoke",
+        "--data=captions",
+        "--set=image.size=16",
+        "--set=zero_shot.data=",
+        "--set=model.text_layers=1",
+        "--set=training.steps=10",
+        "--out=tower",
+    ];
+    crucible(folder, &tower).expect(0);
 }
 
 /// What must not depend on kills: everything in the log but the clock, the weights, the predictions.

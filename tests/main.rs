@@ -20,6 +20,7 @@ mod names; // a misspelt name costs nothing
 mod objectives; // losses against PyTorch, large batches in chunks
 mod parity; // the models against PyTorch
 mod pretraining; // what the objectives learn
+mod prompting; // prompts in front of frozen models
 mod published; // published weights that answer and are tuned
 mod support; // what several of them need
 mod transfer; // what another run starts with

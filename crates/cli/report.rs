@@ -27,11 +27,6 @@ pub fn write(dir: &RunDir) -> Result<(), Error> {
         true => dir.read_json(run_dir::FIGURES)?,
         false => Vec::new(),
     };
-    let curve_lines = match result.cost.steps {
-        // Nothing was trained.
-        0 => Vec::new(),
-        _ => metrics::read(dir)?,
-    };
     let name = data_name(&record.config, &record.data);
     let report = RunReport {
         title: format!("{}, {}", record.recipe, record.preset),
@@ -40,7 +35,7 @@ pub fn write(dir: &RunDir) -> Result<(), Error> {
         test: accuracy(&predictions),
         groups: groups(&predictions),
         confusions: confusions(&predictions, CONFUSIONS),
-        curves: curves(&curve_lines),
+        curves: curves(&metrics::read(dir)?),
         figures,
         // Without its pictures a report is still one: data can have moved since.
         samples: samples::cards(name, &predictions).unwrap_or_else(|error| {

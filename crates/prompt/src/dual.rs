@@ -3,7 +3,7 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bool, Device, Int, Tensor};
 use crucible_fusion::DualEncoder;
 use crucible_transformer::{ConfigError, embedding_initializer, linear, project};
 use schemars::JsonSchema;
@@ -101,13 +101,42 @@ impl DualPromptConfig {
 }
 
 impl DualPrompt {
+    /// As [`DualEncoder::embed_images`], with the prompt before the patches.
+    ///
+    /// # Shapes
+    /// - `images`: `[images, channels, height, width]`; output: `[images, d_embedding]`, of any length
+    pub fn embed_images(&self, model: &DualEncoder, images: Tensor<4>) -> Tensor<2> {
+        let pooled = model
+            .vision
+            .forward_prompted(images, self.of_patches())
+            .pooled;
+        match &model.image_projection {
+            Some(projection) => project(projection, pooled),
+            None => pooled,
+        }
+    }
+
+    /// As [`DualEncoder::embed_texts`], with the prompt before the words.
+    ///
+    /// # Shapes
+    /// - `ids` and `padding` (`true` = padding): `[texts, length]`; output: `[texts, d_embedding]`, of any length
+    pub fn embed_texts(
+        &self,
+        model: &DualEncoder,
+        ids: Tensor<2, Int>,
+        padding: Tensor<2, Bool>,
+    ) -> Tensor<2> {
+        let encoded = (model.text).forward_prompted(ids, None, Some(padding), self.of_words());
+        project(&model.text_projection, encoded.pooled)
+    }
+
     /// Before the words, `[layers, tokens, d_text]`.
-    pub fn of_words(&self) -> Option<Tensor<3>> {
+    fn of_words(&self) -> Option<Tensor<3>> {
         self.text.as_ref().map(Param::val)
     }
 
     /// Before the patches, `[layers, tokens, d_vision]`.
-    pub fn of_patches(&self) -> Option<Tensor<3>> {
+    fn of_patches(&self) -> Option<Tensor<3>> {
         if let Some(vision) = &self.vision {
             return Some(vision.val());
         }
@@ -116,5 +145,96 @@ impl DualPrompt {
         let layers =
             layers.map(|(layer, matrix)| project(matrix, text.clone().narrow(0, layer, 1)));
         Some(Tensor::cat(layers.collect(), 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_gradients_reach_everything, device, difference, values};
+    use burn::module::ModuleMapper;
+    use burn::tensor::TensorData;
+    use crucible_fusion::DualEncoderConfig;
+    use crucible_transformer::{EncoderConfig, TextEncoderConfig};
+    use crucible_vision::VitConfig;
+
+    /// An image tower of three layers and a text tower of two, of unlike widths.
+    fn model() -> DualEncoder {
+        let vision = VitConfig::new(16, 8, EncoderConfig::new(8, 2, 12, 3));
+        let text = TextEncoderConfig::new(11, 6, EncoderConfig::new(12, 3, 16, 2));
+        let model = DualEncoderConfig::new(vision, text, 5).init(&device());
+        model.no_grad()
+    }
+
+    fn embedded(prompt: &DualPrompt, model: &DualEncoder) -> [Tensor<2>; 2] {
+        let images = prompt.embed_images(model, values([3, 3, 16, 16], 1, &device()));
+        let ids = Tensor::from_data([[1i32, 2, 3], [4, 5, 0]], &device());
+        let padding = TensorData::from([[false; 3], [false, false, true]]);
+        let padding = Tensor::from_data(padding, &device());
+        [images, prompt.embed_texts(model, ids, padding)]
+    }
+
+    fn depth(layers: usize) -> DepthConfig {
+        DepthConfig { tokens: 4, layers }
+    }
+
+    #[test]
+    fn each_kind_changes_its_tower_and_trains_alone() {
+        let model = model();
+        let none = DualPromptConfig::None.init(&model, &device()).unwrap();
+        assert_eq!(none.num_params(), 0);
+        let plain = embedded(&none, &model);
+        for (config, changed, parameters) in [
+            (DualPromptConfig::Text(depth(2)), [false, true], 2 * 4 * 12),
+            (DualPromptConfig::Vision(depth(3)), [true, false], 3 * 4 * 8),
+            (DualPromptConfig::Both(depth(1)), [true, true], 4 * (12 + 8)),
+            (
+                DualPromptConfig::Coupled(depth(2)),
+                [true, true],
+                2 * (4 * 12 + 12 * 8 + 8),
+            ),
+        ] {
+            let prompt = config.init(&model, &device()).unwrap();
+            assert_eq!(prompt.num_params(), parameters, "{config:?}");
+            // Vectors that begin near zero change little.
+            let prompt = prompt.map(&mut Large);
+            let [images, texts] = embedded(&prompt, &model);
+            for ((found, plain), changed) in [&images, &texts].into_iter().zip(&plain).zip(changed)
+            {
+                let by = difference(found.clone(), plain.clone());
+                assert_eq!(by > 1e-3, changed, "{config:?}: {by}");
+            }
+            assert_gradients_reach_everything(&prompt, Tensor::cat(vec![images, texts], 0));
+        }
+    }
+
+    #[test]
+    fn prompts_of_more_layers_than_there_are_are_refused() {
+        let model = model();
+        for (config, field) in [
+            (DualPromptConfig::Text(depth(3)), "layers"),
+            (DualPromptConfig::Vision(depth(4)), "layers"),
+            (DualPromptConfig::Coupled(depth(3)), "layers"),
+            (DualPromptConfig::Both(depth(0)), "layers"),
+            (
+                DualPromptConfig::Text(DepthConfig {
+                    tokens: 0,
+                    layers: 1,
+                }),
+                "tokens",
+            ),
+        ] {
+            assert_eq!(config.check(&model).unwrap_err().field, field, "{config:?}");
+        }
+        assert_eq!(DualPromptConfig::Vision(depth(3)).check(&model), Ok(()));
+    }
+
+    /// Ten times as large.
+    struct Large;
+
+    impl ModuleMapper for Large {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|x| (x * 10.0).detach().require_grad())
+        }
     }
 }

@@ -38,7 +38,10 @@ pub struct MetricLine {
 ///
 /// [`Error::Run`] when there are none, or a line is broken.
 pub fn read(dir: &RunDir) -> Result<Vec<MetricLine>, Error> {
-    dir.read_json_lines(run_dir::METRICS)
+    match dir.file(run_dir::METRICS).exists() {
+        true => dir.read_json_lines(run_dir::METRICS),
+        false => Ok(Vec::new()),
+    }
 }
 
 /// The file, open for appending.

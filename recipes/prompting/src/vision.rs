@@ -7,8 +7,6 @@
 //! crucible compare prompting-vision --set backbone=tower --vary prompt=none,text,vision,coupled --seeds 5
 //! ```
 
-use std::collections::BTreeMap;
-
 use crucible_datasets::{
     AugmentConfig, ImageData, LoaderConfig, Split, Tokenizer, TokensHost, open_images,
 };
@@ -39,8 +37,8 @@ pub struct VisionConfig {
     pub shots: usize,
     /// What is said of a class, `{mask}` standing for its name; of several the mean is compared with an image.
     pub templates: Vec<String>,
-    /// Label words of classes that are not to be called by their own name: `{"Animals & Nature" = ["animal", "plant"]}`.
-    pub words: BTreeMap<String, Vec<String>>,
+    /// Classes that are not to be called by their own name: `[{class = "Animals & Nature", words = ["animal", "plant"]}]`.
+    pub words: Vec<ClassWords>,
     /// Where trained vectors stand: none, text (CoOp), vision (VPT), both, or coupled (MaPLe).
     pub prompt: DualPromptConfig,
     /// Random changes to the training images.
@@ -49,6 +47,16 @@ pub struct VisionConfig {
     pub loader: LoaderConfig,
     /// Optimizer, schedule, how often to look and save.
     pub training: TrainingConfig,
+}
+
+/// What a class is called.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClassWords {
+    /// The class, by its name in the data.
+    pub class: String,
+    /// One word at least; of several the mean counts.
+    pub words: Vec<String>,
 }
 
 impl VisionConfig {
@@ -78,7 +86,8 @@ impl VisionConfig {
 
     /// What is said of the classes.
     fn names(&self, labels: &[String], backbone: &DualBackbone) -> Result<Names, Error> {
-        if let Some(name) = self.words.keys().find(|name| !labels.contains(name)) {
+        let mut named = self.words.iter().map(|of| &of.class);
+        if let Some(name) = named.find(|name| !labels.contains(name)) {
             let labels = labels.iter().map(String::as_str);
             return Err(Error::unknown("class of `words`", name, labels));
         }
@@ -92,7 +101,8 @@ impl VisionConfig {
         let (mut texts, mut of) = (Vec::new(), Vec::new());
         for (class, label) in labels.iter().enumerate() {
             let own = [label.clone()];
-            let words = self.words.get(label).map_or(&own[..], Vec::as_slice);
+            let called = self.words.iter().find(|of| of.class == *label);
+            let words = called.map_or(&own[..], |of| &of.words);
             for word in words {
                 for template in &templates {
                     let text = said(template, word);

@@ -10,7 +10,6 @@ use crucible_objectives::normalise;
 use crucible_prompt::dual::DualPrompt;
 use crucible_shared::Frozen;
 use crucible_training::ClassificationOutput;
-use crucible_transformer::project;
 
 /// Classifies by the most similar name; its prompt alone trains.
 #[derive(Module, Debug)]
@@ -42,20 +41,14 @@ impl PromptedClassifier {
     fn logits(&self, images: Tensor<4>) -> Tensor<2> {
         let backbone = self.backbone.beside(images.device().is_autodiff());
         let device = images.device();
-        let seen = (backbone.vision).forward_prompted(images, self.prompt.of_patches());
-        let seen = match &backbone.image_projection {
-            Some(projection) => project(projection, seen.pooled),
-            None => seen.pooled,
-        };
+        let seen = normalise(self.prompt.embed_images(backbone, images));
         let texts = self.names.texts.clone().upload(&device);
-        let prompt = self.prompt.of_words();
-        let read = (backbone.text).forward_prompted(texts.ids, None, Some(texts.padding), prompt);
-        let read = normalise(project(&backbone.text_projection, read.pooled));
+        let read = self.prompt.embed_texts(backbone, texts.ids, texts.padding);
         // The mean of the texts of a class, as where several templates make an ensemble (Radford et al. 2021, section 3.1.4).
         let shares = Tensor::<1>::from_data(&self.names.shares[..], &device);
         let shares = shares.reshape([-1, self.names.classes as i32]);
-        let classes = normalise(matmul(shares.transpose(), read));
-        matmul(normalise(seen), classes.transpose()) * backbone.scale().unsqueeze::<2>()
+        let classes = normalise(matmul(shares.transpose(), normalise(read)));
+        matmul(seen, classes.transpose()) * backbone.scale().unsqueeze::<2>()
     }
 
     fn classify(&self, batch: ImageBatch) -> ClassificationOutput {

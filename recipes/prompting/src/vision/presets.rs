@@ -1,7 +1,5 @@
 //! Presets of the `prompting-vision` recipe.
 
-use std::collections::BTreeMap;
-
 use crucible_datasets::{AugmentConfig, LoaderConfig};
 use crucible_prompt::dual::{DepthConfig, DualPromptConfig};
 use crucible_training::{Preset, TrainingConfig, config};
@@ -38,7 +36,7 @@ pub fn config(preset: &str, choices: &toml::Table) -> VisionConfig {
         data: "emoji-groups".into(),
         shots: 16,
         templates: vec!["{mask}".into()],
-        words: BTreeMap::new(),
+        words: Vec::new(),
         prompt,
         augment: AugmentConfig {
             crop_padding: 6,

@@ -1,0 +1,153 @@
+//! Prompts in front of frozen models: they alone train, are small, and need the model that they were trained for.
+
+use std::fs;
+use std::path::Path;
+
+use crate::pretraining::{losses, smoke, train};
+use crate::support::{COLOURS, crucible, picture, read_json, read_json_lines};
+
+/// Pictures of three colors in folders of their names, and a dual encoder that has seen some of them with captions.
+fn tower(folder: &Path) {
+    for (number, split) in (0..).zip(["train", "valid", "test"]) {
+        let mut captions = String::new();
+        for (name, colour) in COLOURS {
+            for index in 0..6 {
+                let shade = colour.map(|channel: u8| channel.saturating_add(index * 9 + number));
+                let file = format!("{split}/{name}/{index}.png");
+                picture(&folder.join("images").join(&file), shade);
+                picture(&folder.join("captions").join(&file), shade);
+                captions += &format!(
+                    "{{\"image\": \"{file}\", \"caption\": \"number {index} of {name}\"}}\n"
+                );
+            }
+        }
+        fs::write(folder.join(format!("captions/{split}.jsonl")), captions).unwrap();
+    }
+    let more = [
+        "--data=captions",
+        "--set=image.size=16",
+        "--set=zero_shot.data=",
+        "--set=model.text_layers=1",
+    ];
+    train(folder, "contrastive", "tower", &more);
+}
+
+/// The bytes of the newest checkpoint's model.
+fn weights(run: &Path, step: usize) -> Vec<u8> {
+    fs::read(run.join(format!("checkpoints/step-{step:08}/model.bpk"))).unwrap()
+}
+
+#[test]
+fn every_kind_of_prompt_learns_alone_and_is_small() {
+    let folder = tempfile::tempdir().unwrap();
+    tower(folder.path());
+    let before = weights(&folder.path().join("tower"), 60);
+    let data = ["--data=images", "--set=backbone=tower", "--set=shots=4"];
+    let names = train(
+        folder.path(),
+        "prompting-vision",
+        "none",
+        &[&data[..], &["--set=prompt=none"]].concat(),
+    );
+    for (prompt, size) in [("text", 1), ("vision", 1), ("both", 2), ("coupled", 1)] {
+        let kind = format!("--set=prompt={prompt}");
+        let more = [&kind, "--set=prompt.layers=1", "--set=training.steps=60"];
+        let test = train(
+            folder.path(),
+            "prompting-vision",
+            prompt,
+            &[&data[..], &more].concat(),
+        );
+        let run = folder.path().join(prompt);
+        let losses = losses(&run);
+        let [first, last] = [&losses[..5], &losses[55..]].map(|some| some.iter().sum::<f64>());
+        assert!(last < 0.8 * first, "{prompt}: {first} to {last}");
+        assert!(test["loss"].as_f64() < names["loss"].as_f64(), "{prompt}");
+        // Eight vectors of 32 numbers in one layer, and a matrix with its bias where they are coupled.
+        let result = read_json(run.join("result.json"));
+        let matrix = if prompt == "coupled" { 33 * 32 } else { 0 };
+        assert_eq!(result["parameters"], size * 8 * 32 + matrix, "{prompt}");
+        assert!(weights(&run, 60).len() < 16 << 10, "{prompt}");
+        // What was trained is what is evaluated again.
+        let again = crucible(folder.path(), &["--json", "eval", prompt])
+            .expect(0)
+            .json();
+        assert_eq!(again["metrics"]["loss"], test["loss"]);
+    }
+    assert!(before == weights(&folder.path().join("tower"), 60));
+    // Only so many pictures of each class were seen: three classes of four make a batch and a half of eight.
+    let rows = read_json_lines(folder.path().join("text/metrics.jsonl"));
+    let last = rows.iter().rfind(|row| row["split"] == "train").unwrap();
+    assert_eq!(last["epoch"].as_f64(), Some(40.0));
+}
+
+#[test]
+fn what_a_prompt_cannot_stand_before_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    tower(folder.path());
+    train(
+        folder.path(),
+        "classification",
+        "other",
+        &[
+            "--data=images",
+            "--set=image.size=16",
+            "--set=training.steps=1",
+        ],
+    );
+    let told = |more: &[&str]| {
+        let data = ["--data=images", "--set=backbone=tower"];
+        let args = smoke("prompting-vision", "refused", &data);
+        crucible(folder.path(), &[&args[..], more].concat())
+            .expect(2)
+            .stderr
+    };
+    for (more, said) in [
+        (&["--set=backbone="][..], "crucible train contrastive"),
+        (
+            &["--set=backbone=other"],
+            "other is a run of classification",
+        ),
+        (&["--set=backbone=nowhere"], "nowhere"),
+        (&["--set=prompt.layers=9"], "prompt.layers is 9"),
+        (
+            &["--set=prompt.tokens=0"],
+            "prompt.tokens must be at least 1",
+        ),
+        (&["--set=templates=[\"a picture\"]"], "{mask}"),
+        (&["--set=templates=[]"], "templates is empty"),
+        (&["--set=templates=[\"{mask} {soft:2}\"]"], "`prompt`"),
+        (
+            &["--set=words=[{class=\"rde\", words=[\"scarlet\"]}]"],
+            "did you mean `red`",
+        ),
+        (
+            &["--set=words=[{class=\"red\", words=[]}]"],
+            "none for the class `red`",
+        ),
+    ] {
+        let stderr = told(more);
+        assert!(stderr.contains(said), "{more:?}: {stderr}");
+    }
+    // Trained for one tower, and that tower has changed.
+    let data = ["--data=images", "--set=backbone=tower"];
+    train(folder.path(), "prompting-vision", "run", &data);
+    fs::remove_dir_all(folder.path().join("tower")).unwrap();
+    train(
+        folder.path(),
+        "contrastive",
+        "tower",
+        &[
+            "--data=captions",
+            "--set=image.size=16",
+            "--set=zero_shot.data=",
+            "--set=model.text_layers=1",
+            "--seed=1",
+        ],
+    );
+    let changed = crucible(folder.path(), &["eval", "run"]).expect(2);
+    assert!(
+        changed.stderr.contains("backbone/tower have changed"),
+        "{changed:#?}"
+    );
+}
