@@ -4,6 +4,7 @@
 mod cases;
 mod language;
 mod objectives;
+mod prompts;
 mod scene;
 
 use burn::tensor::Device;
@@ -72,7 +73,7 @@ fn check(device: &Device) {
         worst[0], worst[1]
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(padded_cases, 21 + FusionConfig::names().count());
+    assert_eq!(padded_cases, 29 + FusionConfig::names().count());
 }
 
 #[test]

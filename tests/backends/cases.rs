@@ -14,7 +14,7 @@ use crucible_transformer::{
 use crucible_vision::{PatchEmbeddingConfig, ResNetConfig, VitConfig};
 
 use super::scene::{Scene, VOCABULARY, Values, visible, weights};
-use super::{language, objectives};
+use super::{language, objectives, prompts};
 
 /// A model with its inputs, to be run on any device.
 pub struct Case {
@@ -89,7 +89,8 @@ pub fn cases() -> Vec<Case> {
     add("ResNet in training", |scene| resnet(scene, true));
     add("ResNet in evaluation", |scene| resnet(scene, false));
     add("AdamW, three clipped steps", optimizer);
-    for (name, run) in objectives::CASES.into_iter().chain(language::CASES) {
+    let others = objectives::CASES.into_iter().chain(language::CASES);
+    for (name, run) in others.chain(prompts::CASES) {
         cases.push(Case {
             name: name.into(),
             run: Box::new(run),
@@ -115,7 +116,7 @@ fn attention(scene: &mut Scene, causal: bool) -> Values {
     scene.values(&model, visible(output, padding))
 }
 
-fn stack() -> EncoderConfig {
+pub(super) fn stack() -> EncoderConfig {
     EncoderConfig::new(16, 4, 24, 2)
 }
 

@@ -74,7 +74,7 @@ pub const CASES: [Case; 11] = [
 ];
 
 /// Three heads, one of keys and values.
-fn llama() -> CausalLmConfig {
+pub(super) fn llama() -> CausalLmConfig {
     CausalLmConfig::new(VOCABULARY, 8, 12, 3, 20, 2).with_kv_heads(1)
 }
 
@@ -129,7 +129,7 @@ fn sees(scene: &mut Scene, connector: ConnectorConfig) -> Values {
     scene.values(&model, output)
 }
 
-fn rows(padding: Tensor<2, Bool>) -> Vec<Vec<bool>> {
+pub(super) fn rows(padding: Tensor<2, Bool>) -> Vec<Vec<bool>> {
     let length = padding.dims()[1];
     let all: Vec<bool> = padding.into_data().iter::<bool>().collect();
     all.chunks(length).map(<[bool]>::to_vec).collect()
