@@ -1,6 +1,7 @@
 //! SIGKILL at any moment, and the run that goes on afterwards ends as one that was never killed: the loss of
 //! every step, the weights and the predictions are the same, bit for bit.
 
+use crate::prompting::texts;
 use crate::support::{COLOURS, borrowed, command, crucible, picture, read_json, read_json_lines};
 use crate::support::{small_training, small_vqa};
 use serde_json::Value;
@@ -11,7 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// What is trained: a name and what makes it that.
-const TRAININGS: [(&str, &[&str]); 13] = [
+const TRAININGS: [(&str, &[&str]); 14] = [
     ("late", &["vqa"]),
     ("early", &["vqa", "--set", "fusion=early"]),
     ("mid", &["vqa", "--set", "fusion=mid"]),
@@ -31,9 +32,13 @@ const TRAININGS: [(&str, &[&str]); 13] = [
     ),
     ("captions", &["captioning"]),
     ("prompts", &["prompting-vision", "--set", "prompt=coupled"]),
+    (
+        "prefixes",
+        &["prompting-text", "--set", "prefix=prefix-tuning"],
+    ),
 ];
 /// Recipes without pictures.
-const WORDS: [&str; 2] = ["mlm", "instruction-text"];
+const WORDS: [&str; 3] = ["mlm", "instruction-text", "prompting-text"];
 /// All that could make a resumed run differ, beside dropout, hidden words and drawn negatives: augmentation,
 /// accumulation, an average of the weights.
 const AUGMENTS: [&str; 3] = [
@@ -77,6 +82,11 @@ fn args(training: &[&str], out: &str, loader: [&str; 2]) -> Vec<String> {
                     "--set=words=",
                 ],
                 "instruction-text" => &["--data=talk", "--set=language.dropout=0.1"],
+                "prompting-text" => &[
+                    "--data=texts",
+                    "--set=backbone=llama",
+                    "--set=template=user {text} {mask}",
+                ],
                 "prompting-vision" => &[
                     "--data=images",
                     "--set=backbone=tower",
@@ -147,6 +157,7 @@ fn data(folder: &Path) {
         fs::write(folder.join(format!("talk/{split}.jsonl")), talk).unwrap();
     }
     // What prompts stand before.
+    texts(folder);
     let tower = [
         "train",
         "contrastive",

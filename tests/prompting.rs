@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::pretraining::{losses, smoke, train};
+use crate::published::with_words;
 use crate::support::{COLOURS, crucible, picture, read_json, read_json_lines};
 
 /// Pictures of three colors in folders of their names, and a dual encoder that has seen some of them with captions.
@@ -150,4 +151,101 @@ fn what_a_prompt_cannot_stand_before_is_told() {
         changed.stderr.contains("backbone/tower have changed"),
         "{changed:#?}"
     );
+}
+
+/// Texts of two classes that their words tell apart, and a tiny Llama whose words these are.
+pub fn texts(folder: &Path) -> String {
+    for (split, shift) in [("train", 0), ("valid", 1), ("test", 2)] {
+        let lines = (0..12).map(|number| {
+            let (label, word) = if number % 2 == 0 {
+                ("a", 20)
+            } else {
+                ("b", 30)
+            };
+            let (one, other) = (word + number / 2, word + (number + shift) % 6);
+            format!("{{\"text\": \"word{one} word{other}\", \"label\": \"{label}\"}}\n")
+        });
+        let folder = folder.join("texts");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(
+            folder.join(format!("{split}.jsonl")),
+            lines.collect::<String>(),
+        )
+        .unwrap();
+    }
+    with_words(folder, 45)
+}
+
+const WORDS: &str = "--set=words=[{class=\"a\", words=[\"word40\", \"word41\"]}, {class=\"b\", words=[\"word42\"]}]";
+
+#[test]
+fn a_language_model_is_asked_for_classes_and_learns_how() {
+    let folder = tempfile::tempdir().unwrap();
+    let backbone = format!("--set=backbone={}", texts(folder.path()));
+    let fixed = [
+        "--data=texts",
+        "--set=template=user {text} {mask}",
+        WORDS,
+        &backbone,
+    ];
+    let run = |out: &str, more: &[&str]| {
+        train(
+            folder.path(),
+            "prompting-text",
+            out,
+            &[&fixed[..], more].concat(),
+        )
+    };
+    // Calibrations of the same scores: they change predictions, or say that they did not.
+    let plain = run("none", &["--set=prefix=none"]);
+    assert_eq!(plain["calibration_changed"], 0.0);
+    for calibration in ["contextual", "pmi", "batch"] {
+        let set = format!("--set=calibration={calibration}");
+        let test = run(calibration, &["--set=prefix=none", &set]);
+        assert!(test["loss"] != plain["loss"], "{calibration}: {test:#}");
+        let rows = read_json_lines(folder.path().join(calibration).join("predictions.jsonl"));
+        assert_eq!(rows.len(), 12);
+    }
+    for prefix in ["prompt-tuning", "p-tuning", "prefix-tuning"] {
+        let set = format!("--set=prefix={prefix}");
+        let more = [
+            &set,
+            "--set=shots=6",
+            "--set=training.steps=80",
+            "--set=training.learning_rate=0.03",
+        ];
+        let test = run(prefix, &more);
+        let losses = losses(&folder.path().join(prefix));
+        let [first, last] = [&losses[..5], &losses[75..]].map(|some| some.iter().sum::<f64>());
+        assert!(last < 0.7 * first, "{prefix}: {first} to {last}");
+        assert!(test["loss"].as_f64() < plain["loss"].as_f64(), "{prefix}");
+        assert!(
+            weights(&folder.path().join(prefix), 80).len() < 64 << 10,
+            "{prefix}"
+        );
+        let again = crucible(folder.path(), &["--json", "eval", prefix])
+            .expect(0)
+            .json();
+        assert_eq!(again["metrics"]["loss"], test["loss"]);
+    }
+}
+
+#[test]
+fn questions_that_cannot_be_asked_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let backbone = format!("--set=backbone={}", texts(folder.path()));
+    for (more, said) in [
+        (&["--set=backbone="][..], "crucible export"),
+        (&["--set=backbone=nowhere"], "nowhere"),
+        (&["--set=template={mask} is {text}"], "goes on after {mask}"),
+        (&["--set=template={text} {soft:2} {mask}"], "`prefix`"),
+        (&["--set=template={text}"], "template"),
+        (&["--set=words=[{class=\"c\", words=[\"word1\"]}]"], "`c`"),
+        (&["--set=prefix.tokens=0"], "prefix.tokens"),
+        (&["--set=prefix.tokens=1000"], "prefix.tokens"),
+    ] {
+        let args = smoke("prompting-text", "refused", &["--data=texts", &backbone]);
+        let output = crucible(folder.path(), &[&args[..], more].concat()).expect(2);
+        assert!(output.stderr.contains(said), "{more:?}: {output:#?}");
+    }
 }

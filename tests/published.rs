@@ -14,7 +14,7 @@ fn published(folder: &Path) -> String {
 }
 
 /// The same with so many words.
-fn with_words(folder: &Path, count: u32) -> String {
+pub fn with_words(folder: &Path, count: u32) -> String {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/weights/llama");
     let to = folder.join("llama");
     fs::create_dir_all(&to).unwrap();

@@ -29,7 +29,7 @@ use crucible_downstream::{Captioning, Classification, Vqa};
 use crucible_instruction::{Text, Visual};
 use crucible_kernels::{Allocator, keep_freed_memory};
 use crucible_pretraining::{Contrastive, Mlm, Mvm, Rotation, Vlp};
-use crucible_prompting::Vision;
+use crucible_prompting::{Text as PromptedText, Vision};
 use crucible_training::tell;
 use crucible_training::{AnyRecipe, Error};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,6 +51,7 @@ const RECIPES: &[&dyn AnyRecipe] = &[
     &Vlp,
     &Text,
     &Visual,
+    &PromptedText,
     &Vision,
 ];
 

@@ -18,6 +18,7 @@ use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, che
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::words::{ClassWords, label_words};
 use model::{Names, PromptedClassifier};
 
 mod model;
@@ -49,16 +50,6 @@ pub struct VisionConfig {
     pub training: TrainingConfig,
 }
 
-/// What a class is called.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ClassWords {
-    /// The class, by its name in the data.
-    pub class: String,
-    /// One word at least; of several the mean counts.
-    pub words: Vec<String>,
-}
-
 impl VisionConfig {
     fn open(&self, command: &str, run: &Run) -> Result<ImageData, Error> {
         open_images(data_name(command, run, &self.data)).map_err(Error::data)
@@ -86,11 +77,6 @@ impl VisionConfig {
 
     /// What is said of the classes.
     fn names(&self, labels: &[String], backbone: &DualBackbone) -> Result<Names, Error> {
-        let mut named = self.words.iter().map(|of| &of.class);
-        if let Some(name) = named.find(|name| !labels.contains(name)) {
-            let labels = labels.iter().map(String::as_str);
-            return Err(Error::unknown("class of `words`", name, labels));
-        }
         let templates = self.templates.iter().map(|text| self.template(text));
         let templates: Vec<Template> = templates.collect::<Result<_, _>>()?;
         if templates.is_empty() {
@@ -99,10 +85,7 @@ impl VisionConfig {
             ));
         }
         let (mut texts, mut of) = (Vec::new(), Vec::new());
-        for (class, label) in labels.iter().enumerate() {
-            let own = [label.clone()];
-            let called = self.words.iter().find(|of| of.class == *label);
-            let words = called.map_or(&own[..], |of| &of.words);
+        for (class, words) in label_words(&self.words, labels)?.iter().enumerate() {
             for word in words {
                 for template in &templates {
                     let text = said(template, word);
@@ -114,12 +97,6 @@ impl VisionConfig {
         }
         let count = |class: usize| of.iter().filter(|&&other| other == class).count();
         let counts: Vec<usize> = (0..labels.len()).map(count).collect();
-        if let Some(class) = counts.iter().position(|&count| count == 0) {
-            let label = &labels[class];
-            return Err(Error::Usage(format!(
-                "words has none for the class `{label}`"
-            )));
-        }
         let share = |&own: &usize, class: usize| match own == class {
             true => 1.0 / counts[class] as f32,
             false => 0.0,

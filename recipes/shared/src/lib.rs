@@ -12,7 +12,7 @@ mod setting;
 mod tokens;
 mod towers;
 
-pub use backbone::{DualBackbone, Frozen};
+pub use backbone::{DualBackbone, Frozen, LanguageBackbone};
 pub use language::{LanguageConfig, Tune, check_vocabulary};
 pub use learn::{
     Rehearsal, data_name, final_split, image_collate, learn, learn_and_measure, learn_as_rehearsed,

@@ -1,0 +1,70 @@
+//! Presets of the `prompting-text` recipe.
+
+use crucible_datasets::LoaderConfig;
+use crucible_prompt::prefix::{PTuningConfig, PrefixTuningConfig, SoftPromptConfig};
+use crucible_training::{Preset, TrainingConfig, config};
+
+use super::{Calibration, TextConfig, Trained};
+
+pub const PRESETS: [Preset; 3] = [
+    Preset {
+        name: "smoke",
+        about: "a few steps, to see that all works",
+        time: "seconds",
+        score: "none",
+    },
+    Preset::new(
+        "quick",
+        "16 reviews a class in front of a small language model",
+    ),
+    Preset::new("full", "all texts, for data of your own"),
+];
+
+pub fn config(preset: &str, choices: &toml::Table) -> TextConfig {
+    let kind = config::choice(choices, "prefix", "kind").unwrap_or("prompt-tuning");
+    let tokens = 8;
+    let prefix = match kind {
+        "none" => Trained::None,
+        "p-tuning" => Trained::PTuning(PTuningConfig::new(tokens)),
+        "prefix-tuning" => Trained::PrefixTuning(PrefixTuningConfig::new(tokens)),
+        _ => Trained::PromptTuning(SoftPromptConfig::new(tokens)),
+    };
+    let quick = TextConfig {
+        backbone: String::new(),
+        data: "reviews".into(),
+        shots: 16,
+        template: "Review: {text}\nSentiment: {mask}".into(),
+        words: Vec::new(),
+        prefix,
+        calibration: Calibration::None,
+        loader: LoaderConfig::new(8),
+        training: TrainingConfig {
+            evaluate_every: 20,
+            checkpoint_every: 20,
+            ..TrainingConfig::new(60, 1e-2)
+        },
+    };
+    match preset {
+        "smoke" => TextConfig {
+            shots: 2,
+            loader: LoaderConfig::new(4),
+            training: TrainingConfig {
+                evaluate_every: 5,
+                checkpoint_every: 5,
+                log_every: 1,
+                ..TrainingConfig::new(10, 1e-2)
+            },
+            ..quick
+        },
+        "full" => TextConfig {
+            shots: 0,
+            loader: LoaderConfig {
+                workers: 8,
+                ..LoaderConfig::new(32)
+            },
+            training: TrainingConfig::new(2_000, 3e-3),
+            ..quick
+        },
+        _ => quick,
+    }
+}
