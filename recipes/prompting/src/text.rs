@@ -16,9 +16,10 @@ use crucible_datasets::{
 use crucible_kernels::among_threads;
 use crucible_prompt::calibration::{self, Calibrated};
 use crucible_prompt::prefix::{
-    Backbone, PTuningConfig, PrefixConfig, PrefixTuningConfig, SoftPromptConfig,
+    Backbone, PTuningConfig, Prefix, PrefixConfig, PrefixTuningConfig, SoftPromptConfig,
 };
 use crucible_shared::{Frozen, LanguageBackbone, data_name, final_split, learn, setting};
+use crucible_training::fit::draw;
 use crucible_training::{
     Error, Outcome, Prediction, Preset, Recipe, Run, TrainingConfig, checkpoint,
 };
@@ -124,13 +125,17 @@ impl TextConfig {
             .config()
             .map(|config| config.init(&sizes, &device));
         let prefix = prefix.transpose().map_err(setting("prefix"))?;
-        let tokens = prefix.as_ref().map_or(0, |prefix| prefix.tokens());
-        let question = Question::new(&self.template, &self.words, &data.labels, &backbone, tokens)?;
-        let model = PromptedLanguageModel {
+        let mut model = PromptedLanguageModel {
             prefix,
             backbone: frozen,
-            class: question.class.clone(),
+            class: Vec::new(),
         };
+        // Before it is asked for its size, which would draw its numbers otherwise; on a device with gradients the seed would
+        // not reach them.
+        draw(&model, &run.device, run.seed);
+        let tokens = model.prefix.as_ref().map_or(0, Prefix::tokens);
+        let question = Question::new(&self.template, &self.words, &data.labels, &backbone, tokens)?;
+        model.class = question.class.clone();
         Ok((model, Arc::new(WordCollate { question })))
     }
 
