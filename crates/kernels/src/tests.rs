@@ -1,7 +1,7 @@
 //! Every operation against its composed form, output and gradients, over shapes, masks, layouts and empty
 //! tensors.
 
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use proptest::prelude::*;
 
 use crate::{Activation, Attention, Implementation, composed, implementation};
@@ -76,6 +76,11 @@ impl<const D: usize> Input<D> {
             Layout::Swapped => self.leaf.clone().swap_dims(0, D - 1),
         }
     }
+
+    /// The same of twice the precision: the composed form adds rows one by one, and what it is compared with does not.
+    fn precise(&self) -> Tensor<D> {
+        self.view().cast(DType::F64)
+    }
 }
 
 /// Largest difference relative to the largest entry, or to 1, the size of the inputs; infinite for different shapes
@@ -129,10 +134,11 @@ impl Above {
     }
 
     fn sum<const D: usize>(self, output: Tensor<D>) -> Tensor<1> {
+        let values = |shape, seed| values(shape, seed).cast(output.dtype());
         match self {
             Self::Contiguous => (output.clone() * values(output.dims(), 99)).sum(),
             Self::Swapped => {
-                let turned = output.swap_dims(0, D - 1);
+                let turned = output.clone().swap_dims(0, D - 1);
                 (turned.clone() * values(turned.dims(), 99)).sum()
             }
             Self::Expanded => output.sum(),
@@ -141,8 +147,8 @@ impl Above {
             Self::First | Self::Last => {
                 let other = values(output.dims(), 98);
                 let both = match self {
-                    Self::First => vec![output, other],
-                    _ => vec![other, output],
+                    Self::First => vec![output.clone(), other],
+                    _ => vec![other, output.clone()],
                 };
                 let both = Tensor::cat(both, 0);
                 (both.clone() * values(both.dims(), 99)).sum()

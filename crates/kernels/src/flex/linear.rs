@@ -21,6 +21,9 @@ const STRIP: usize = 384;
 /// product depend on the shape of its tiles.
 const WORK: usize = 1 << 20;
 
+/// Rows of a gradient that are added one by one.
+const SUMMED: usize = 64;
+
 /// A weight `[inner, width]` as it lies in memory, or transposed where its columns lie there one by one: tied
 /// embeddings are too large to be copied.
 pub struct Weight {
@@ -236,7 +239,7 @@ fn of_weight(x: &Float, grad: &Float, weight: &Weight) -> Float {
     }
 }
 
-/// The sum of the rows.
+/// The sum of the rows, in parts: rounding grows with the number of terms that are added one by one.
 fn of_bias(grad: &Float, rows: usize, width: usize) -> Float {
     let blocks = Blocks::new(rows, width, 1 << 15);
     let mut sums = vec![0.0; blocks.count().max(1) * width];
@@ -244,7 +247,12 @@ fn of_bias(grad: &Float, rows: usize, width: usize) -> Float {
     blocks.each(|number, block| {
         // SAFETY: every block has a row of its own.
         let sum = unsafe { to.get(number * width..(number + 1) * width) };
-        add_rows(sum, &grad[block.start * width..block.end * width]);
+        let mut part = vec![0.0; width];
+        for rows in grad[block.start * width..block.end * width].chunks(SUMMED * width.max(1)) {
+            part.fill(0.0);
+            add_rows(&mut part, rows);
+            add_rows(sum, &part);
+        }
     });
     let (first, others) = sums.split_at_mut(width);
     add_rows(first, others);
