@@ -7,6 +7,7 @@
 //! | [`calibration`] | what is taken off the scores that a prompt gives to every input |
 //! | [`prefix`] | continuous prompts: vectors that train in front of a model that does not |
 //! | [`dual`] | the same in front of both towers of a dual encoder |
+//! | [`seen`](mod@seen) | how far those vectors moved, and which words they lie near |
 //!
 //! Scores are logarithms of probabilities, `[items][words]` or `[items][classes]`, in `f64` on the host; tensors
 //! stand only where something is trained.
@@ -16,6 +17,7 @@
 pub mod calibration;
 pub mod dual;
 pub mod prefix;
+pub mod seen;
 pub mod template;
 pub mod verbalizer;
 
