@@ -184,7 +184,7 @@ fn a_language_model_is_asked_for_classes_and_learns_how() {
     let backbone = format!("--set=backbone={}", texts(folder.path()));
     let fixed = [
         "--data=texts",
-        "--set=template=user {text} {mask}",
+        "--set=templates=[\"user {text} {mask}\"]",
         WORDS,
         &backbone,
     ];
@@ -231,15 +231,138 @@ fn a_language_model_is_asked_for_classes_and_learns_how() {
 }
 
 #[test]
+fn answers_are_told_in_every_way_and_say_what_they_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let backbone = format!("--set=backbone={}", texts(folder.path()));
+    let fixed = [
+        "--data=texts",
+        "--set=templates=[\"user {text} {mask}\"]",
+        "--set=prefix=none",
+        "--set=shots=6",
+        WORDS,
+        &backbone,
+    ];
+    let run = |out: &str, more: &[&str]| {
+        let args = [&fixed[..], more].concat();
+        train(folder.path(), "prompting-text", out, &args)
+    };
+    let kept = |out: &str, file: &str| read_json(folder.path().join(out).join(file));
+    let plain = run("manual", &[]);
+    let words = kept("manual", "prompt.json")["words"].clone();
+    assert_eq!(words.as_array().unwrap().len(), 3);
+    assert!(words[0]["log_probability"].as_f64().unwrap() < 0.0);
+
+    // What trains beats what does not, and is asked again as it was.
+    for (out, more, size) in [
+        ("soft", &["--set=verbalizer=soft"][..], 2 * 16),
+        (
+            "prototypical",
+            &[
+                "--set=verbalizer=prototypical",
+                "--set=verbalizer.d_projection=8",
+            ],
+            2 * 8 + 17 * 8,
+        ),
+        (
+            "mixed",
+            &["--set=templates=[\"user {soft:2} {text}{soft:'word3 word4'} {mask}\"]"],
+            4 * 16,
+        ),
+        (
+            "weighed",
+            &[
+                "--set=verbalizer=knowledge",
+                "--set=verbalizer.weigh=true",
+                "--set=verbalizer.rare=0",
+            ],
+            3,
+        ),
+    ] {
+        let more = [
+            more,
+            &[
+                "--set=training.steps=80",
+                "--set=training.learning_rate=0.05",
+            ],
+        ]
+        .concat();
+        let test = run(out, &more);
+        let losses = losses(&folder.path().join(out));
+        let [first, last] = [&losses[..5], &losses[75..]].map(|some| some.iter().sum::<f64>());
+        assert!(last < 0.95 * first, "{out}: {first} to {last}");
+        assert_eq!(kept(out, "result.json")["parameters"], size, "{out}");
+        let again = crucible(folder.path(), &["--json", "eval", out])
+            .expect(0)
+            .json();
+        assert_eq!(again["metrics"]["loss"], test["loss"], "{out}");
+    }
+    // Two vectors began as words, lie near them yet and have moved.
+    let vectors = kept("mixed", "prompt.json")["template"].clone();
+    let vectors = vectors.as_array().unwrap();
+    assert_eq!(vectors.len(), 4);
+    for (vector, word) in vectors[2..].iter().zip(["word3", "word4"]) {
+        assert_eq!(vector["nearest"][0]["token"].as_str().unwrap().trim(), word);
+        assert!(vector["movement"].as_f64().unwrap() > 0.0);
+    }
+
+    // Solved examples and a second template change what is answered.
+    let more = "--set=templates=[\"user {text} {mask}\", \"{text} user word1 {mask} word2\"]";
+    for (out, more) in [("shown", "--set=demonstrations=2"), ("several", more)] {
+        let test = run(out, &[more]);
+        assert!(test["loss"] != plain["loss"], "{out}");
+        let again = crucible(folder.path(), &["--json", "eval", out])
+            .expect(0)
+            .json();
+        assert_eq!(again["metrics"]["loss"], test["loss"], "{out}");
+    }
+    let shown = kept("shown", "question.json")["demonstrations"].clone();
+    assert_eq!(shown.as_array().unwrap().len(), 4);
+    assert_eq!(shown[0]["label_word"], "word40");
+
+    let refined = run(
+        "refined",
+        &["--set=verbalizer=knowledge", "--set=verbalizer.rare=1"],
+    );
+    assert!(refined["loss"] != plain["loss"]);
+    let dropped = kept("refined", "question.json")["dropped"].clone();
+    assert_eq!(dropped[0]["word"], "word41");
+    let batch = run("batch", &["--set=calibration=batch"]);
+    assert_eq!(batch["accuracy_uncalibrated"], plain["accuracy"]);
+    let change = kept("batch", "prompt.json")["calibration"][0]["change"].clone();
+    assert!(change["before"] != change["after"]);
+}
+
+#[test]
 fn questions_that_cannot_be_asked_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let backbone = format!("--set=backbone={}", texts(folder.path()));
     for (more, said) in [
         (&["--set=backbone="][..], "crucible export"),
         (&["--set=backbone=nowhere"], "nowhere"),
-        (&["--set=template={mask} is {text}"], "goes on after {mask}"),
-        (&["--set=template={text} {soft:2} {mask}"], "`prefix`"),
-        (&["--set=template={text}"], "template"),
+        (
+            &["--set=templates=[\"{mask} is {text}\"]"],
+            "more than words after {mask}",
+        ),
+        (
+            &[
+                "--set=templates=[\"{text} {mask} user\"]",
+                "--set=verbalizer=soft",
+            ],
+            "goes on after {mask}",
+        ),
+        (&["--set=templates=[\"{text}\"]"], "templates"),
+        (&["--set=templates=[]"], "templates is empty"),
+        (&["--set=templates=[\"{image} {text} {mask}\"]"], "may hold"),
+        (
+            &["--set=words=[{class=\"a\", words=[\"word1\"]}, {class=\"b\", words=[\"word1\"]}]"],
+            "`word1` stands for `a` and for `b`",
+        ),
+        (&["--set=verbalizer=automatic"], "words are left for class"),
+        (
+            &["--set=verbalizer=knowledge", "--set=verbalizer.rare=2"],
+            "fraction of rare words",
+        ),
+        (&["--set=verbalizer=magic"], "magic"),
         (&["--set=words=[{class=\"c\", words=[\"word1\"]}]"], "`c`"),
         (&["--set=prefix.tokens=0"], "prefix.tokens"),
         (&["--set=prefix.tokens=1000"], "prefix.tokens"),

@@ -5,11 +5,12 @@
 //!
 //! | function | the shift comes from |
 //! |---|---|
+//! | [`none`] | nowhere: it is zero |
 //! | [`contextual`] | inputs without content |
 //! | [`domain_pmi`] | the prompt without the input |
 //! | [`batch`] | the inputs themselves, without labels |
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ScoreError;
 use crate::scores::{argmax, check, check_row, log_mean_exp, log_softmax, width};
@@ -24,7 +25,7 @@ pub struct Calibrated {
 }
 
 /// What a calibration did to the predictions.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// Mean predicted probability of each class before.
     pub before: Vec<f64>,
@@ -32,6 +33,18 @@ pub struct Change {
     pub after: Vec<f64>,
     /// Items that another class is predicted for.
     pub changed: usize,
+}
+
+/// Nothing is taken off.
+///
+/// # Shapes
+/// - `scores`: `[items][classes]`
+///
+/// # Errors
+/// When there are no items or classes, numbers do not fit, or a score is not finite.
+pub fn none(scores: &[Vec<f64>]) -> Result<Calibrated, ScoreError> {
+    check("scores", scores, width(scores))?;
+    Ok(shifted(scores, &vec![0.0; width(scores)]))
 }
 
 /// Contextual calibration (Zhao et al. 2021, "Calibrate Before Use", section 5): probabilities are divided by the mean

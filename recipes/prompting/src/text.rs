@@ -4,37 +4,34 @@
 //! crucible train prompting-text --set backbone=smollm2.gguf --set prefix=none                   # the template alone
 //! crucible train prompting-text --set backbone=smollm2.gguf --set prefix=none --set calibration=contextual
 //! crucible train prompting-text --set backbone=smollm2.gguf                                     # prompt tuning
+//! crucible train prompting-text --set backbone=smollm2.gguf --set prefix=none --set verbalizer=automatic
 //! crucible compare prompting-text --set backbone=smollm2.gguf --set prefix=none --vary calibration=none,contextual,pmi,batch
 //! ```
 
-use std::sync::Arc;
-
-use burn::tensor::Tensor;
-use crucible_datasets::{
-    Collate, Drawn, LabelledText, LabelledTextData, LoaderConfig, Split, open_labelled_texts,
-};
-use crucible_kernels::among_threads;
-use crucible_prompt::calibration::{self, Calibrated};
-use crucible_prompt::prefix::{
-    Backbone, PTuningConfig, Prefix, PrefixConfig, PrefixTuningConfig, SoftPromptConfig,
-};
-use crucible_shared::{Frozen, LanguageBackbone, data_name, final_split, learn, setting};
-use crucible_training::fit::draw;
-use crucible_training::{
-    Error, Outcome, Prediction, Preset, Recipe, Run, TrainingConfig, checkpoint,
-};
+use crucible_datasets::{LabelledTextData, LoaderConfig, Split, open_labelled_texts};
+use crucible_prompt::prefix::{PTuningConfig, PrefixConfig, PrefixTuningConfig, SoftPromptConfig};
+use crucible_prompt::template::Mean;
+use crucible_shared::{Frozen, LanguageBackbone, data_name, final_split, learn};
+use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::words::ClassWords;
-use batch::WordCollate;
-use model::PromptedLanguageModel;
-use question::Question;
+use asking::{Asked, Asking, Opened};
+use learnt::{Start, tell_learnt};
+use score::{Calibrating, Scorer, texts};
+use verbalizer::VerbalizerConfig;
 
+mod asking;
 mod batch;
+mod continuations;
+mod label_words;
+mod learnt;
 mod model;
 mod presets;
 mod question;
+mod score;
+mod verbalizer;
 
 /// The recipe.
 pub struct Text;
@@ -88,10 +85,17 @@ pub struct TextConfig {
     pub data: String,
     /// So many texts of each class to learn from, drawn by the seed, and as many to validate; 0 for all.
     pub shots: usize,
-    /// How a text is asked about: `{text}` stands for it, `{mask}` for the label word, which comes last.
-    pub template: String,
+    /// How a text is asked about: `{text}` stands for it, `{mask}` for the label word, `{soft:4}` for four vectors that train
+    /// and `{soft:'It was'}` for as many as the words have tokens, which begin as these. Several are asked and averaged.
+    pub templates: Vec<String>,
+    /// What is averaged over several templates: log-probabilities or probabilities.
+    pub mean: Mean,
+    /// So many solved texts of each class before each text.
+    pub demonstrations: usize,
     /// Label words of classes that are not to be called by their own name: `[{class = "1", words = ["great", "good"]}]`.
     pub words: Vec<ClassWords>,
+    /// How a class is told: manual (by its label words), automatic, knowledge, soft or prototypical.
+    pub verbalizer: VerbalizerConfig,
     /// Vectors that train: none, prompt-tuning, p-tuning or prefix-tuning.
     pub prefix: Trained,
     /// What is taken off the scores: none, contextual, pmi or batch.
@@ -110,129 +114,43 @@ impl TextConfig {
         open_labelled_texts(data_name(command, run, &self.data)).map_err(Error::data)
     }
 
-    /// The model with a prompt that has not been trained, and what makes its batches.
-    fn init(
-        &self,
-        data: &LabelledTextData,
-        run: &Run,
-    ) -> Result<(PromptedLanguageModel, Arc<WordCollate>), Error> {
+    fn backbone(&self, run: &Run) -> Result<Opened, Error> {
         let backbone = LanguageBackbone::open(&self.backbone, run)?;
         let device = run.training_device(&self.training);
-        let frozen = Frozen::new(backbone.model(run, &device)?);
-        let sizes = frozen.beside(true).sizes();
-        let prefix = self
-            .prefix
-            .config()
-            .map(|config| config.init(&sizes, &device));
-        let prefix = prefix.transpose().map_err(setting("prefix"))?;
-        let mut model = PromptedLanguageModel {
-            prefix,
-            backbone: frozen,
-            class: Vec::new(),
-        };
-        // Before it is asked for its size, which would draw its numbers otherwise; on a device with gradients the seed would
-        // not reach them.
-        draw(&model, &run.device, run.seed);
-        let tokens = model.prefix.as_ref().map_or(0, Prefix::tokens);
-        let question = Question::new(&self.template, &self.words, &data.labels, &backbone, tokens)?;
-        model.class = question.class.clone();
-        Ok((model, Arc::new(WordCollate { question })))
+        Ok(Opened {
+            frozen: Frozen::new(backbone.model(run, &device)?),
+            backbone,
+            device,
+        })
+    }
+
+    fn few(&self, data: LabelledTextData, run: &Run) -> Result<LabelledTextData, Error> {
+        match self.shots {
+            0 => Ok(data),
+            shots => data.few_shot(shots, run.seed).map_err(Error::data),
+        }
     }
 
     fn score(
         &self,
         run: &Run,
+        asking: &Asking,
+        (model, collate): &Asked,
         data: &LabelledTextData,
         split: Split,
-        model: &PromptedLanguageModel,
-        collate: &WordCollate,
-    ) -> Result<Outcome, Error> {
-        let samples = data.samples(split).map_err(Error::data)?;
-        let samples = (0..samples.len()).map(|at| samples.get(at).map_err(Error::data));
-        let samples: Vec<LabelledText> = samples.collect::<Result<_, _>>()?;
-        let scores = |texts: &[LabelledText]| self.scores(run, texts, model, collate);
-        let asked = |texts: &[&str]| {
-            let texts = texts.iter().map(|text| LabelledText {
-                id: String::new(),
-                text: (*text).into(),
-                label: 0,
-            });
-            scores(&texts.collect::<Vec<_>>())
+    ) -> Result<(Outcome, Vec<Calibrating>, Vec<f64>), Error> {
+        let scorer = Scorer {
+            run,
+            batch_size: self.loader.batch_size,
+            model,
+            collate,
         };
-        let plain = scores(&samples)?;
-        let calibrated = match self.calibration {
-            Calibration::None => calibration::batch(&plain, 0.0),
-            Calibration::Contextual => calibration::contextual(&plain, &asked(&CONTENT_FREE)?),
-            Calibration::Pmi => calibration::domain_pmi(&plain, &asked(&[""])?.concat()),
-            Calibration::Batch => calibration::batch(&plain, 1.0),
+        let (outcome, calibrating) = scorer.score(self, &asking.templates, data, split)?;
+        let words = match model.verbalizer {
+            None => Vec::new(),
+            Some(_) => scorer.mean_words(&texts(data, split)?)?,
         };
-        let calibrated = calibrated.map_err(|error| Error::Usage(error.to_string()))?;
-        Ok(outcome(data, &samples, &calibrated))
-    }
-
-    /// Log-probabilities of the classes of each text, not normalised.
-    fn scores(
-        &self,
-        run: &Run,
-        texts: &[LabelledText],
-        model: &PromptedLanguageModel,
-        collate: &WordCollate,
-    ) -> Result<Vec<Vec<f64>>, Error> {
-        let mut rows = Vec::with_capacity(texts.len());
-        for texts in texts.chunks(self.loader.batch_size.max(1)) {
-            let drawn = texts.iter().enumerate().map(|(index, text)| Drawn {
-                sample: text.clone(),
-                index,
-                draw: None,
-            });
-            let host = collate.collate(drawn.collect()).map_err(Error::data)?;
-            let batch = collate.upload(host, &run.device);
-            let model = model.clone();
-            let scores: Tensor<2> = among_threads(&run.device, move || model.classes(&batch));
-            let [_, classes] = scores.dims();
-            let scores: Vec<f64> = scores.into_data().iter().collect();
-            rows.extend(scores.chunks(classes).map(<[f64]>::to_vec));
-        }
-        Ok(rows)
-    }
-}
-
-/// What the calibrated scores come to.
-fn outcome(data: &LabelledTextData, samples: &[LabelledText], calibrated: &Calibrated) -> Outcome {
-    let items = samples.iter().zip(&calibrated.scores);
-    let predictions: Vec<Prediction> = items
-        .clone()
-        .map(|(sample, row)| {
-            let best = (0..row.len())
-                .max_by(|&a, &b| row[a].total_cmp(&row[b]))
-                .unwrap_or(0);
-            Prediction {
-                id: sample.id.clone(),
-                target: data.labels[sample.label].clone(),
-                prediction: data.labels[best].clone(),
-                score: row[best].exp(),
-                image_weight: None,
-                picture: None,
-            }
-        })
-        .collect();
-    let count = predictions.len().max(1) as f64;
-    let right = predictions
-        .iter()
-        .filter(|prediction| prediction.is_right())
-        .count();
-    let loss: f64 = items.map(|(sample, row)| -row[sample.label]).sum();
-    let changed = calibrated.change.changed as f64;
-    let metrics = [
-        ("accuracy", right as f64 / count),
-        ("loss", loss / count),
-        ("calibration_changed", changed / count),
-    ];
-    Outcome {
-        metrics: metrics.map(|(name, value)| (name.to_owned(), value)).into(),
-        predictions,
-        data_digest: data.digest.clone(),
-        ..Outcome::default()
+        Ok((outcome, calibrating, words))
     }
 }
 
@@ -249,35 +167,49 @@ impl Recipe for Text {
     fn train(config: &TextConfig, run: &Run) -> Result<Outcome, Error> {
         let data = config.open("", run)?;
         run.record_data(&data.digest)?;
-        let (model, collate) = config.init(&data, run)?;
         let split = final_split(run);
-        if model.prefix.is_none() {
-            return config.score(run, &data, split, &model, &collate);
-        }
-        let data = match config.shots {
-            0 => data,
-            shots => data.few_shot(shots, run.seed).map_err(Error::data)?,
+        data.samples(split).map_err(Error::data)?;
+        let data = config.few(data, run)?;
+        let opened = config.backbone(run)?;
+        let asking = Asking::settle(config, &data, &opened, run)?;
+        let (model, collate) = asking.start(config, &opened, run)?;
+        let start = Start::of(&model);
+        let (model, cost) = match model.trains() {
+            false => (model, None),
+            true => {
+                let (training, loader) = (&config.training, &config.loader);
+                let fitted = learn(run, training, loader, &collate, &data, model)?;
+                (fitted.model, Some(fitted.cost))
+            }
         };
-        let fitted = learn(
+        let asked = (model, collate);
+        let (outcome, calibrating, words) = config.score(run, &asking, &asked, &data, split)?;
+        tell_learnt(
             run,
-            &config.training,
-            &config.loader,
-            &collate,
-            &data,
-            model,
+            &opened,
+            &asking,
+            &start,
+            &asked.0,
+            &words,
+            &calibrating,
         )?;
-        let outcome = config.score(run, &data, split, &fitted.model, &collate)?;
-        Ok(outcome.after(fitted.cost))
+        Ok(match cost {
+            None => outcome,
+            Some(cost) => outcome.after(cost),
+        })
     }
 
     fn evaluate(config: &TextConfig, run: &Run, data: &str, split: &str) -> Result<Outcome, Error> {
         let split = split.parse().map_err(Error::data)?;
         let data = config.open(data, run)?;
-        let (model, collate) = config.init(&data, run)?;
-        let model = match model.prefix {
-            None => model,
-            Some(_) => checkpoint::load_newest(&run.dir, model)?,
+        let opened = config.backbone(run)?;
+        let asking = Asking::reopen(run)?;
+        let (model, collate) = asking.start(config, &opened, run)?;
+        let model = match model.trains() {
+            false => model,
+            true => checkpoint::load_newest(&run.dir, model)?,
         };
-        config.score(run, &data, split, &model, &collate)
+        let (outcome, ..) = config.score(run, &asking, &(model, collate), &data, split)?;
+        Ok(outcome)
     }
 }

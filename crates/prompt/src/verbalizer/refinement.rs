@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Aggregation, LabelWords, Verbalizer};
 use crate::ScoreError;
-use crate::scores::{check, log_mean_exp, log_softmax};
+use crate::scores::{check, log_mean_exp};
 
 /// The smallest mean similarity that a relevance is divided by.
 const LEAST: f64 = 1e-12;
@@ -41,14 +41,10 @@ pub struct Refined {
     pub log_prior: Vec<f64>,
     /// What was taken out, in the order of the candidates.
     pub dropped: Vec<Dropped>,
-    /// How many candidates there were.
-    pub candidates: usize,
-    /// The columns of the words that are left among those of the candidates.
-    pub columns: Vec<usize>,
 }
 
 /// A word that was taken out.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Dropped {
     /// What it was to stand for.
     pub class: String,
@@ -59,7 +55,7 @@ pub struct Dropped {
 }
 
 /// Why a word was taken out.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// The model hardly ever says it.
@@ -143,8 +139,6 @@ impl Refinement {
                 .expect("words of other label words, the first of each class among them"),
             log_prior: columns.iter().map(|word| log_prior[*word]).collect(),
             dropped,
-            candidates: count,
-            columns,
         })
     }
 
@@ -177,30 +171,9 @@ impl Refinement {
 }
 
 impl Refined {
-    /// Contextualised calibration: probabilities of the words that are left, divided by their priors and normalised.
-    ///
-    /// # Shapes
-    /// - `scores`: `[items][candidates]`
-    /// - output: `[items][words]`
-    ///
-    /// # Errors
-    /// When the table is empty or does not fit, or a score is not finite.
-    pub fn calibrated(&self, scores: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, ScoreError> {
-        check("scores of candidates", scores, self.candidates)?;
-        let divided = |row: &[f64]| -> Vec<f64> {
-            let words = self.columns.iter().zip(&self.log_prior);
-            words
-                .map(|(word, log_prior)| row[*word] - log_prior)
-                .collect()
-        };
-        Ok(scores
-            .iter()
-            .map(|row| log_softmax(&divided(row)))
-            .collect())
-    }
-
-    /// Classes by the mean of their words' calibrated probabilities, which is what KPT does without training; with
-    /// labelled examples, [`WordWeights`](super::WordWeights) learns how much each word counts.
+    /// Classes by the mean of their words' probabilities, divided by their priors (contextualised calibration), which is
+    /// what KPT does without training; with labelled examples, [`WordWeights`](super::WordWeights) learns how much each word
+    /// counts.
     pub fn verbalizer(&self) -> Verbalizer {
         let shares = self.words.columns().flat_map(|columns| {
             let share = 1.0 / columns.len() as f64;
@@ -210,6 +183,7 @@ impl Refined {
             words: self.words.clone(),
             aggregation: Aggregation::Sum,
             weights: Some(shares.collect()),
+            log_prior: Some(self.log_prior.clone()),
         }
     }
 }
@@ -239,6 +213,8 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tables::tensor;
+    use crate::testing::device;
 
     fn candidates() -> LabelWords {
         toml::from_str("a = ['sport', 'ball', 'thing', 'rare']\nb = ['politics', 'vote']").unwrap()
@@ -279,7 +255,6 @@ mod tests {
             serde_json::to_string(&refined.words).unwrap(),
             r#"{"a":["sport","ball"],"b":["politics","vote"]}"#
         );
-        assert_eq!(refined.columns, [0, 1, 4, 5]);
         assert!((refined.log_prior[1] - 0.1001f64.ln()).abs() < 1e-12);
         let [thing, rare] = &refined.dropped[..] else {
             panic!("{:?}", refined.dropped)
@@ -309,19 +284,18 @@ mod tests {
     }
 
     #[test]
-    fn probabilities_are_divided_by_their_priors() {
+    fn classes_are_the_mean_of_calibrated_words() {
         let refined = refined(0.34);
-        let scores = logs(&[[0.1, 0.2002, 0.7, 0.7, 0.005, 0.1]]);
-        let calibrated = refined.calibrated(&scores).unwrap();
-        // Ratios 1, 2, 1, 2.
-        for (score, ratio) in calibrated[0].iter().zip([1.0, 2.0, 1.0, 2.0]) {
-            assert!((score.exp() - ratio / 6.0).abs() < 1e-12);
-        }
-        let classes = refined.verbalizer().class_scores(&calibrated).unwrap();
+        let verbalizer = refined.verbalizer();
+        assert_eq!(verbalizer.log_prior, Some(refined.log_prior.clone()));
+        // Ratios to the priors of 1, 2, 1 and 2, of six.
+        let scores = [0.1f32, 0.2002, 0.005, 0.1].map(f32::ln);
+        let classes = verbalizer.forward(tensor([scores], &device()));
+        let classes = classes.exp().into_data();
         assert!(
-            classes[0]
-                .iter()
-                .all(|score| (score.exp() - 0.25).abs() < 1e-12)
+            classes
+                .iter::<f32>()
+                .all(|class| (class - 0.25).abs() < 1e-5)
         );
     }
 
@@ -359,6 +333,5 @@ mod tests {
         ] {
             assert!(error.starts_with(expected), "{error}");
         }
-        assert!(refined(0.0).calibrated(&[vec![0.0; 5]]).is_err());
     }
 }

@@ -47,7 +47,7 @@ pub struct Searched {
 }
 
 /// A word that was chosen.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FoundWord {
     /// What it stands for.
     pub class: String,

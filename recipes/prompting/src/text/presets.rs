@@ -4,6 +4,9 @@ use crucible_datasets::LoaderConfig;
 use crucible_prompt::prefix::{PTuningConfig, PrefixTuningConfig, SoftPromptConfig};
 use crucible_training::{Preset, TrainingConfig, config};
 
+use crucible_prompt::template::Mean;
+
+use super::verbalizer::VerbalizerConfig;
 use super::{Calibration, TextConfig, Trained};
 
 pub const PRESETS: [Preset; 3] = [
@@ -22,6 +25,7 @@ pub const PRESETS: [Preset; 3] = [
 
 pub fn config(preset: &str, choices: &toml::Table) -> TextConfig {
     let kind = config::choice(choices, "prefix", "kind").unwrap_or("prompt-tuning");
+    let verbalizer = config::choice(choices, "verbalizer", "kind").unwrap_or("manual");
     let tokens = 8;
     let prefix = match kind {
         "none" => Trained::None,
@@ -33,8 +37,11 @@ pub fn config(preset: &str, choices: &toml::Table) -> TextConfig {
         backbone: String::new(),
         data: "reviews".into(),
         shots: 16,
-        template: "Review: {text}\nSentiment: {mask}".into(),
+        templates: vec!["Review: {text}\nSentiment: {mask}".into()],
+        mean: Mean::LogProbabilities,
+        demonstrations: 0,
         words: Vec::new(),
+        verbalizer: VerbalizerConfig::preset(verbalizer),
         prefix,
         calibration: Calibration::None,
         loader: LoaderConfig::new(8),
