@@ -85,7 +85,7 @@ fn args(training: &[&str], out: &str, loader: [&str; 2]) -> Vec<String> {
                 "prompting-text" => &[
                     "--data=texts",
                     "--set=backbone=llama",
-                    "--set=template=user {text} {mask}",
+                    "--set=templates=[\"user {text} {mask}\"]",
                 ],
                 "prompting-vision" => &[
                     "--data=images",

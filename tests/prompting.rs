@@ -254,28 +254,19 @@ fn answers_are_told_in_every_way_and_say_what_they_changed() {
 
     // What trains beats what does not, and is asked again as it was.
     for (out, more, size) in [
-        ("soft", &["--set=verbalizer=soft"][..], 2 * 16),
+        ("soft", &["--set=verbalizer=soft"][..], 2 * 48),
         (
             "prototypical",
             &[
                 "--set=verbalizer=prototypical",
                 "--set=verbalizer.d_projection=8",
             ],
-            2 * 8 + 17 * 8,
+            2 * 8 + 49 * 8,
         ),
         (
             "mixed",
-            &["--set=templates=[\"user {soft:2} {text}{soft:'word3 word4'} {mask}\"]"],
-            4 * 16,
-        ),
-        (
-            "weighed",
-            &[
-                "--set=verbalizer=knowledge",
-                "--set=verbalizer.weigh=true",
-                "--set=verbalizer.rare=0",
-            ],
-            3,
+            &["--set=templates=[\"user {soft:2} {text}{soft:'word13 word14'} {mask}\"]"],
+            4 * 48,
         ),
     ] {
         let more = [
@@ -300,13 +291,13 @@ fn answers_are_told_in_every_way_and_say_what_they_changed() {
     let vectors = kept("mixed", "prompt.json")["template"].clone();
     let vectors = vectors.as_array().unwrap();
     assert_eq!(vectors.len(), 4);
-    for (vector, word) in vectors[2..].iter().zip(["word3", "word4"]) {
+    for (vector, word) in vectors[2..].iter().zip(["word13", "word14"]) {
         assert_eq!(vector["nearest"][0]["token"].as_str().unwrap().trim(), word);
         assert!(vector["movement"].as_f64().unwrap() > 0.0);
     }
 
     // Solved examples and a second template change what is answered.
-    let more = "--set=templates=[\"user {text} {mask}\", \"{text} user word1 {mask} word2\"]";
+    let more = "--set=templates=[\"user {text} {mask}\", \"{text} user word11 {mask} word12\"]";
     for (out, more) in [("shown", "--set=demonstrations=2"), ("several", more)] {
         let test = run(out, &[more]);
         assert!(test["loss"] != plain["loss"], "{out}");
@@ -326,6 +317,30 @@ fn answers_are_told_in_every_way_and_say_what_they_changed() {
     assert!(refined["loss"] != plain["loss"]);
     let dropped = kept("refined", "question.json")["dropped"].clone();
     assert_eq!(dropped[0]["word"], "word41");
+    // Trained weights of words count for something, and there are three.
+    let weigh = ["--set=verbalizer=knowledge", "--set=verbalizer.rare=0"];
+    let equal = run("equal", &weigh);
+    let weighed = run(
+        "weighed",
+        &[&weigh[..], &["--set=verbalizer.weigh=true"]].concat(),
+    );
+    assert!(weighed["loss"] != equal["loss"]);
+    assert_eq!(kept("weighed", "result.json")["parameters"], 3);
+    run(
+        "searched",
+        &[
+            "--set=verbalizer=automatic",
+            "--set=verbalizer.words_per_class=2",
+        ],
+    );
+    let searched = kept("searched", "question.json");
+    let found = searched["found"].as_array().unwrap();
+    assert_eq!(found.len(), 4);
+    for (found, class) in found.iter().zip(["a", "a", "b", "b"]) {
+        assert_eq!(found["class"], class);
+        let word = searched["verbalizer"]["words"][class].as_array().unwrap();
+        assert!(word.contains(&found["word"]));
+    }
     let batch = run("batch", &["--set=calibration=batch"]);
     assert_eq!(batch["accuracy_uncalibrated"], plain["accuracy"]);
     let change = kept("batch", "prompt.json")["calibration"][0]["change"].clone();
@@ -357,7 +372,13 @@ fn questions_that_cannot_be_asked_are_told() {
             &["--set=words=[{class=\"a\", words=[\"word1\"]}, {class=\"b\", words=[\"word1\"]}]"],
             "`word1` stands for `a` and for `b`",
         ),
-        (&["--set=verbalizer=automatic"], "words are left for class"),
+        (
+            &[
+                "--set=verbalizer=automatic",
+                "--set=verbalizer.words_per_class=40",
+            ],
+            "words are left for class",
+        ),
         (
             &["--set=verbalizer=knowledge", "--set=verbalizer.rare=2"],
             "fraction of rare words",

@@ -68,7 +68,7 @@ impl Asking {
         backbone: &Opened,
         run: &Run,
     ) -> Result<Self, Error> {
-        if run.dir.file(FILE).exists() {
+        if run.resume && run.dir.file(FILE).exists() {
             return run.dir.read_json(FILE);
         }
         let templates = config.templates.iter().map(|text| template(text));

@@ -92,9 +92,11 @@ impl LabelWordsFinder<'_> {
         let tokenizer = &self.backbone.backbone.tokenizer;
         let word = |id: u32| {
             let text = tokenizer.decode(&[id], true).ok()?;
-            let word = text.strip_prefix(' ')?;
-            let letters = word.chars().all(|letter| letter.is_lowercase());
-            let ids = tokenizer.encode_fast(text.as_str(), false).ok()?;
+            let word = text.trim();
+            let letters = word
+                .chars()
+                .all(|letter| letter.is_alphanumeric() && !letter.is_uppercase());
+            let ids = tokenizer.encode_fast(format!(" {word}"), false).ok()?;
             let own = letters && word.chars().count() > 1 && ids.get_ids() == [id];
             own.then(|| (id as i32, word.to_owned()))
         };

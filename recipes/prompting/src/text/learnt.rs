@@ -100,9 +100,12 @@ pub fn tell_learnt(
     words: &[f64],
     calibration: &[Calibrating],
 ) -> Result<(), Error> {
-    let table = opened.frozen.beside(false).word.weight.val();
-    let end = Start::of(model);
     let tokenizer = &opened.backbone.tokenizer;
+    let table = opened.frozen.beside(false).word.weight.val();
+    // Some have rows that no token uses.
+    let used = tokenizer.get_vocab_size(true).min(table.dims()[0]);
+    let table = table.narrow(0, 0, used);
+    let end = Start::of(model);
     let [_, d_model] = table.dims();
     let told = |end: &Option<Tensor<2>>, start: &Option<Tensor<2>>| {
         let (Some(end), Some(start)) = (end, start) else {
@@ -146,7 +149,6 @@ pub fn tell_learnt(
 
 fn vector(seen: SeenVector, tokenizer: &Tokenizer) -> Vector {
     let near = |(row, cosine): (usize, f64)| Near {
-        // A row that no token has, where the table is longer than the vocabulary, is nothing.
         token: tokenizer.decode(&[row as u32], false).unwrap_or_default(),
         cosine,
     };
