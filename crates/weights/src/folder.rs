@@ -35,6 +35,32 @@ pub fn save_folder<M: Module>(
     config: &Value,
     source: &Path,
 ) -> Result<(), Error> {
+    new_folder(folder, |inside| {
+        export(model, rules, &inside.join("model.safetensors"))?;
+        let beside = match source.is_dir() {
+            true => source,
+            false => source.parent().unwrap_or(Path::new("")),
+        };
+        let put = |name: &str, content: &[u8]| {
+            let path = inside.join(name);
+            write(&path, content).map_err(|source| unwritten(&path, source))
+        };
+        for name in TEXTS {
+            let from = beside.join(name);
+            if from.is_file() {
+                let text = fs::read(&from).map_err(|error| Error::io(&from, error))?;
+                put(name, &text)?;
+            }
+        }
+        put("config.json", format!("{config:#}\n").as_bytes())
+    })
+}
+
+/// A folder that gets its name when it is filled and on the disk: it is whole or not there, even after a crash.
+pub(crate) fn new_folder(
+    folder: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<(), Error> {
     let taken = folder
         .read_dir()
         .is_ok_and(|mut files| files.next().is_some());
@@ -42,11 +68,7 @@ pub fn save_folder<M: Module>(
         let remedy = "give a new folder; none is overwritten";
         return Err(Error::format(folder, "is there already", remedy));
     }
-    let failed = |source: io::Error| Error::Io {
-        path: folder.to_owned(),
-        source,
-        remedy: "check that the folder it is in may be written and has room",
-    };
+    let failed = |source: io::Error| unwritten(folder, source);
     let parent = match folder.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -60,20 +82,7 @@ pub fn save_folder<M: Module>(
         .prefix(".folder.")
         .tempdir_in(parent)
         .map_err(failed)?;
-    export(model, rules, &unnamed.path().join("model.safetensors"))?;
-    let beside = match source.is_dir() {
-        true => source,
-        false => source.parent().unwrap_or(Path::new("")),
-    };
-    for name in TEXTS {
-        let from = beside.join(name);
-        if from.is_file() {
-            let text = fs::read(&from).map_err(|error| Error::io(&from, error))?;
-            write(&unnamed.path().join(name), &text).map_err(failed)?;
-        }
-    }
-    let config = format!("{config:#}\n");
-    write(&unnamed.path().join("config.json"), config.as_bytes()).map_err(failed)?;
+    fill(unnamed.path())?;
     files::sync_folder(unnamed.path()).map_err(failed)?;
     fs::rename(unnamed.path(), folder).map_err(failed)?;
     // There is nothing left to be removed.
@@ -81,8 +90,16 @@ pub fn save_folder<M: Module>(
     files::sync_folder(parent).map_err(failed)
 }
 
+fn unwritten(path: &Path, source: io::Error) -> Error {
+    Error::Io {
+        path: path.to_owned(),
+        source,
+        remedy: "check that the folder it is in may be written and has room",
+    }
+}
+
 /// Writes a file so that it is there after a power cut.
-fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(content)?;
     file.sync_all()

@@ -7,9 +7,11 @@
 //! | [`rules`] | how such a list is written |
 //! | [`load`](load()), [`export`](export()) | both ways |
 //! | [`folder`](save_folder) | a whole folder, or none |
+//! | [`adapter`](PromptAdapter) | prompts in front of a model, as `peft` has them |
 
 #![warn(missing_docs)]
 
+mod adapter;
 pub mod architecture;
 mod arrange;
 mod error;
@@ -21,6 +23,7 @@ mod load;
 mod names;
 pub mod rules;
 
+pub use adapter::{AdapterKind, AdapterModel, PromptAdapter};
 pub use architecture::{
     CausalCheckpoint, ClassifierHead, DualCheckpoint, Preprocessing, Resample, Resize,
     SentenceEmbedding, Seq2SeqCheckpoint, TextCheckpoint, VisionCheckpoint,
