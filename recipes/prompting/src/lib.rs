@@ -4,5 +4,5 @@ mod text;
 mod vision;
 mod words;
 
-pub use text::{Text, TextConfig};
+pub use text::{Text, TextConfig, export};
 pub use vision::{Vision, VisionConfig};

@@ -5,6 +5,8 @@
 //! crucible train prompting-text --set backbone=smollm2.gguf --set prefix=none --set calibration=contextual
 //! crucible train prompting-text --set backbone=smollm2.gguf                                     # prompt tuning
 //! crucible train prompting-text --set backbone=smollm2.gguf --set prefix=none --set verbalizer=automatic
+//! crucible export runs/prompting-text-quick-seed0 prompt                                        # for peft, or for
+//! crucible train prompting-text --set backbone=smollm2.gguf --set prefix=adapter --set prefix.path=prompt
 //! crucible compare prompting-text --set backbone=smollm2.gguf --set prefix=none --vary calibration=none,contextual,pmi,batch
 //! ```
 
@@ -17,11 +19,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::words::ClassWords;
+pub use adapter::export;
 use asking::{Asked, Asking, Opened};
 use learnt::{Start, tell_learnt};
 use score::{Calibrating, Scorer, texts};
 use verbalizer::VerbalizerConfig;
 
+mod adapter;
 mod asking;
 mod batch;
 mod continuations;
@@ -62,12 +66,23 @@ pub enum Trained {
     PTuning(PTuningConfig),
     /// Keys and values in every layer (Li and Liang 2021).
     PrefixTuning(PrefixTuningConfig),
+    /// Those of a folder that `crucible export` or `peft` wrote.
+    Adapter(AdapterConfig),
+}
+
+/// Where a trained prompt lies.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct AdapterConfig {
+    /// The folder.
+    pub path: String,
+    /// Whether it trains on; otherwise it asks as it is.
+    pub train: bool,
 }
 
 impl Trained {
     fn config(&self) -> Option<PrefixConfig> {
         match self.clone() {
-            Self::None => None,
+            Self::None | Self::Adapter(_) => None,
             Self::PromptTuning(config) => Some(PrefixConfig::PromptTuning(config)),
             Self::PTuning(config) => Some(PrefixConfig::PTuning(config)),
             Self::PrefixTuning(config) => Some(PrefixConfig::PrefixTuning(config)),
@@ -96,7 +111,7 @@ pub struct TextConfig {
     pub words: Vec<ClassWords>,
     /// How a class is told: manual (by its label words), automatic, knowledge, soft or prototypical.
     pub verbalizer: VerbalizerConfig,
-    /// Vectors that train: none, prompt-tuning, p-tuning or prefix-tuning.
+    /// Vectors that train: none, prompt-tuning, p-tuning or prefix-tuning; or adapter, for those of a folder.
     pub prefix: Trained,
     /// What is taken off the scores: none, contextual, pmi or batch.
     pub calibration: Calibration,

@@ -144,6 +144,8 @@ pub struct LanguageBackbone {
     pub config: CausalLmConfig,
     /// Its tokenizer.
     pub tokenizer: tokenizers::Tokenizer,
+    /// SHA-256 of each file of its weights, by its name.
+    pub digests: BTreeMap<String, String>,
     checkpoint: CausalCheckpoint,
     path: PathBuf,
 }
@@ -168,7 +170,8 @@ impl LanguageBackbone {
         let checkpoint = CausalCheckpoint::open(&path).map_err(Error::data)?;
         let tensors = Tensors::open(&path).map_err(Error::data)?;
         let digests = tensors.digests(&mut |line| tell!("{line}"));
-        run.record_weights("backbone", digests.map_err(Error::data)?)?;
+        let digests = digests.map_err(Error::data)?;
+        run.record_weights("backbone", digests.clone())?;
         let texts = files::tokenizer(&path).map_err(Error::data)?;
         let tokenizer = files::load_tokenizer(&texts.json).map_err(Error::data)?;
         let vocabulary = tokenizer.get_vocab_size(true);
@@ -180,6 +183,7 @@ impl LanguageBackbone {
         Ok(Self {
             config: checkpoint.config.clone(),
             tokenizer,
+            digests,
             checkpoint,
             path,
         })

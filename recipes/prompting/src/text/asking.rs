@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::module::Param;
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use crucible_datasets::{LabelledText, LabelledTextData, Split};
 use crucible_prompt::prefix::{Backbone, Prefix, Sizes, SoftPrompt, SoftPromptConfig};
@@ -17,13 +17,13 @@ use crucible_training::{Error, Run};
 use crucible_transformer::CausalLm;
 use serde::{Deserialize, Serialize};
 
-use super::TextConfig;
 use super::batch::WordCollate;
 use super::label_words::LabelWordsFinder;
 use super::model::{Head, PromptedLanguageModel};
 use super::question::{Question, encoded, solved, template, vectors};
 use super::score::texts;
 use super::verbalizer::VerbalizerConfig;
+use super::{TextConfig, Trained, adapter};
 use crate::words::label_words;
 
 /// In the run's directory.
@@ -125,9 +125,17 @@ impl Asking {
             device,
         } = opened;
         let sizes = frozen.beside(true).sizes();
-        let prefix = config.prefix.config();
-        let prefix = prefix.map(|prefix| prefix.init(&sizes, device)).transpose();
-        let prefix = prefix.map_err(setting("prefix"))?;
+        let prefix = match (&config.prefix, config.prefix.config()) {
+            (Trained::Adapter(adapter), _) => {
+                let prefix = adapter::open(&adapter.path, opened, &sizes, device)?;
+                Some(match adapter.train {
+                    true => prefix,
+                    false => prefix.no_grad(),
+                })
+            }
+            (_, Some(prefix)) => Some(prefix.init(&sizes, device).map_err(setting("prefix"))?),
+            (_, None) => None,
+        };
         let (plain, _) = self.plain(opened, run)?;
         let model = PromptedLanguageModel {
             prefix,

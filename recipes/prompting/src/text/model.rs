@@ -1,7 +1,7 @@
 //! A prompt in front of a frozen language model that classifies texts by how likely label words are after them, or by its
 //! state there.
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{IndexingUpdateOp, Tensor};
 use burn::train::{InferenceStep, TrainOutput, TrainStep};
@@ -43,10 +43,21 @@ pub enum Head {
     Prototypical(PrototypicalVerbalizer),
 }
 
+/// Whether any number does.
+struct Trained(bool);
+
+impl ModuleVisitor for Trained {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0 |= param.is_require_grad();
+    }
+}
+
 impl PromptedLanguageModel {
     /// Whether anything trains.
     pub fn trains(&self) -> bool {
-        self.num_params() > 0
+        let mut trained = Trained(false);
+        self.visit(&mut trained);
+        trained.0
     }
 
     fn model(&self, batch: &WordBatch) -> &CausalLm {

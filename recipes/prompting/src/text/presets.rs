@@ -7,7 +7,7 @@ use crucible_training::{Preset, TrainingConfig, config};
 use crucible_prompt::template::Mean;
 
 use super::verbalizer::VerbalizerConfig;
-use super::{Calibration, TextConfig, Trained};
+use super::{AdapterConfig, Calibration, TextConfig, Trained};
 
 pub const PRESETS: [Preset; 3] = [
     Preset {
@@ -29,6 +29,10 @@ pub fn config(preset: &str, choices: &toml::Table) -> TextConfig {
     let tokens = 8;
     let prefix = match kind {
         "none" => Trained::None,
+        "adapter" => Trained::Adapter(AdapterConfig {
+            path: String::new(),
+            train: false,
+        }),
         "p-tuning" => Trained::PTuning(PTuningConfig::new(tokens)),
         "prefix-tuning" => Trained::PrefixTuning(PrefixTuningConfig::new(tokens)),
         _ => Trained::PromptTuning(SoftPromptConfig::new(tokens)),
