@@ -221,6 +221,7 @@ fn published_weights_of_clip_are_asked_for_classes() {
         "--set=prompt.tokens=5",
         "--set=training.steps=1",
         "--set=training.learning_rate=1e-9",
+        "--set=training.min_learning_rate=1e-9",
     ];
     run("words", &still);
     let seen = read_json(folder.path().join("words/prompt.json"));
