@@ -270,6 +270,7 @@ fn published_weights_that_are_no_backbone_are_told() {
             &[ours, "--set=init_words=a picture"],
             "does not know all of \"a picture\"",
         ),
+        (&[ours, "--set=init_words=\" \""], "no word in"),
         (
             &[ours, "--set=prompt=vision", "--set=init_words=a photo"],
             "init_words is for vectors before a text",

@@ -135,8 +135,13 @@ impl VisionConfig {
         }
         let pieces = tokenizer.pieces(text).map_err(Error::data)?;
         let pieces = pieces.ids.into_iter().zip(pieces.words);
-        let ids = pieces.filter_map(|(id, word)| word.map(|_| id)).collect();
-        Ok(SoftPromptInit::Words { ids })
+        let ids: Vec<u32> = pieces.filter_map(|(id, word)| word.map(|_| id)).collect();
+        match ids.is_empty() {
+            true => Err(Error::Usage(format!(
+                "init_words: there is no word in \"{text}\""
+            ))),
+            false => Ok(SoftPromptInit::Words { ids }),
+        }
     }
 
     fn template(&self, text: &str) -> Result<Template, Error> {
