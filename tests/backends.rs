@@ -73,7 +73,7 @@ fn check(device: &Device) {
         worst[0], worst[1]
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(padded_cases, 29 + FusionConfig::names().count());
+    assert_eq!(padded_cases, 30 + FusionConfig::names().count());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// What is trained: a name and what makes it that.
-const TRAININGS: [(&str, &[&str]); 14] = [
+const TRAININGS: [(&str, &[&str]); 15] = [
     ("late", &["vqa"]),
     ("early", &["vqa", "--set", "fusion=early"]),
     ("mid", &["vqa", "--set", "fusion=mid"]),
@@ -32,6 +32,10 @@ const TRAININGS: [(&str, &[&str]); 14] = [
     ),
     ("captions", &["captioning"]),
     ("prompts", &["prompting-vision", "--set", "prompt=coupled"]),
+    (
+        "conditions",
+        &["prompting-vision", "--set", "prompt=conditional"],
+    ),
     (
         "prefixes",
         &["prompting-text", "--set", "prefix=prefix-tuning"],

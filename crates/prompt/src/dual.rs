@@ -1,24 +1,18 @@
 //! Prompts of a dual encoder: before the words of its text tower, before the patches of its image tower, or both.
 
-use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Bool, Device, Int, Tensor};
 use crucible_fusion::DualEncoder;
-use crucible_transformer::{ConfigError, embedding_initializer, linear, project};
+use crucible_transformer::{ConfigError, linear, project};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::prefix::Backbone;
+use crate::prefix::{Backbone, DeepPromptConfig, Sizes, SoftPromptInit, shared};
 
-/// How many vectors, in how many layers.
-#[derive(Config, Debug, JsonSchema)]
-pub struct DepthConfig {
-    /// Vectors of each layer.
-    pub tokens: usize,
-    /// Layers that have vectors of their own, from the first; 1 is shallow.
-    pub layers: usize,
-}
+mod meta;
+
+pub use meta::MetaNetwork;
 
 /// Where the prompts of a dual encoder stand.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -26,14 +20,16 @@ pub struct DepthConfig {
 pub enum DualPromptConfig {
     /// Nowhere: classes are told by their names alone.
     None,
-    /// Before the words that name a class (CoOp, Zhou et al. 2022, where all classes have the same).
-    Text(DepthConfig),
+    /// Before the words that name a class (CoOp, Zhou et al. 2022a, where all classes have the same).
+    Text(DeepPromptConfig),
+    /// The same, and to each a network adds what it makes of the image (CoCoOp, Zhou et al. 2022b).
+    Conditional(DeepPromptConfig),
     /// Before the patches (VPT, Jia et al. 2022).
-    Vision(DepthConfig),
+    Vision(DeepPromptConfig),
     /// Before both, each by itself (Khattak et al. 2023, table 1, "independent V-L prompting").
-    Both(DepthConfig),
+    Both(DeepPromptConfig),
     /// Before both, those of the patches made of those of the words by a matrix a layer (MaPLe, Khattak et al. 2023).
-    Coupled(DepthConfig),
+    Coupled(DeepPromptConfig),
 }
 
 /// The vectors themselves.
@@ -45,15 +41,25 @@ pub struct DualPrompt {
     pub vision: Option<Param<Tensor<3>>>,
     /// A matrix a layer from the width of words to that of patches; none where the prompts are not coupled.
     pub coupling: Vec<Linear>,
+    /// What an image adds to the vectors before the words; none where it adds nothing.
+    pub meta: Option<MetaNetwork>,
 }
 
 impl DualPromptConfig {
-    fn depth(&self) -> Option<&DepthConfig> {
+    /// The prompt before the words and the one before the patches that train.
+    fn trained(&self) -> [Option<&DeepPromptConfig>; 2] {
         match self {
-            Self::None => None,
-            Self::Text(depth) | Self::Vision(depth) | Self::Both(depth) | Self::Coupled(depth) => {
-                Some(depth)
-            }
+            Self::None => [None, None],
+            Self::Text(deep) | Self::Conditional(deep) | Self::Coupled(deep) => [Some(deep), None],
+            Self::Vision(deep) => [None, Some(deep)],
+            Self::Both(deep) => [Some(deep), Some(deep)],
+        }
+    }
+
+    fn coupled(&self) -> Option<&DeepPromptConfig> {
+        match self {
+            Self::Coupled(deep) => Some(deep),
+            _ => None,
         }
     }
 
@@ -62,40 +68,41 @@ impl DualPromptConfig {
     /// # Errors
     /// The first field that does not.
     pub fn check(&self, model: &DualEncoder) -> Result<(), ConfigError> {
-        let Some(DepthConfig { tokens, layers }) = self.depth() else {
-            return Ok(());
-        };
-        let [text, vision] = [model.text.sizes(), model.vision.sizes()].map(|sizes| sizes.layers);
-        let most = match self {
-            Self::Text(_) => text,
-            Self::Vision(_) => vision,
-            _ => text.min(vision),
-        };
-        ConfigError::unless(*tokens > 0, "tokens", || "must be at least 1".into())?;
-        ConfigError::unless((1..=most).contains(layers), "layers", || {
-            format!("is {layers}, but must lie between 1 and the {most} layers of the model")
-        })
+        let [text, vision] = self.trained();
+        if let Some(text) = text {
+            text.check(&model.text.sizes())?;
+        }
+        let vision = vision.or(self.coupled());
+        vision.map_or(Ok(()), |vision| vision.check(&model.vision.sizes()))
     }
 
-    /// Prompts that have not been trained.
+    /// Prompts that have not been trained. Those of the first layer before the words start like `words` (CoOp, section
+    /// 3.1), all others at random.
     ///
     /// # Errors
-    /// Those of [`check`](Self::check).
-    pub fn init(&self, model: &DualEncoder, device: &Device) -> Result<DualPrompt, ConfigError> {
+    /// Those of [`check`](Self::check) and of [`SoftPromptInit::check`].
+    pub fn init(
+        &self,
+        model: &DualEncoder,
+        words: &SoftPromptInit,
+        device: &Device,
+    ) -> Result<DualPrompt, ConfigError> {
         self.check(model)?;
-        let [d_text, d_vision] =
-            [model.text.sizes(), model.vision.sizes()].map(|sizes| sizes.d_model);
-        let vectors = |here: bool, d_model| {
-            let depth = self.depth().filter(|_| here)?;
-            let shape = [depth.layers, depth.tokens, d_model];
-            Some(embedding_initializer().init(shape, device))
+        let [of_text, of_vision] = [model.text.sizes(), model.vision.sizes()];
+        words.check(&of_text)?;
+        let [text, vision] = self.trained();
+        let vectors = |deep: &DeepPromptConfig, init: &SoftPromptInit, sizes: &Sizes| {
+            deep.init(init, sizes, device).vectors
         };
-        let coupled = self.depth().filter(|_| matches!(self, Self::Coupled(_)));
-        let matrices = 0..coupled.map_or(0, |depth| depth.layers);
+        let matrices = 0..self.coupled().map_or(0, |deep| deep.layers);
+        let matrix = |_| linear(of_text.d_model, of_vision.d_model, device);
+        let conditional = matches!(self, Self::Conditional(_));
+        let [_, d_embedding] = model.text_projection.weight.dims();
         Ok(DualPrompt {
-            text: vectors(!matches!(self, Self::Vision(_)), d_text),
-            vision: vectors(matches!(self, Self::Vision(_) | Self::Both(_)), d_vision),
-            coupling: matrices.map(|_| linear(d_text, d_vision, device)).collect(),
+            text: text.map(|deep| vectors(deep, words, &of_text)),
+            vision: vision.map(|deep| vectors(deep, &SoftPromptInit::Normal, &of_vision)),
+            coupling: matrices.map(matrix).collect(),
+            meta: conditional.then(|| MetaNetwork::new(d_embedding, of_text.d_model, device)),
         })
     }
 }
@@ -106,17 +113,15 @@ impl DualPrompt {
     /// # Shapes
     /// - `images`: `[images, channels, height, width]`; output: `[images, d_embedding]`, of any length
     pub fn embed_images(&self, model: &DualEncoder, images: Tensor<4>) -> Tensor<2> {
-        let pooled = model
-            .vision
-            .forward_prompted(images, self.of_patches())
-            .pooled;
+        let prompt = self.of_patches().map(shared);
+        let pooled = model.vision.forward_prompted(images, prompt).pooled;
         match &model.image_projection {
             Some(projection) => project(projection, pooled),
             None => pooled,
         }
     }
 
-    /// As [`DualEncoder::embed_texts`], with the prompt before the words.
+    /// As [`DualEncoder::embed_texts`], with the prompt before the words, to which no image adds anything.
     ///
     /// # Shapes
     /// - `ids` and `padding` (`true` = padding): `[texts, length]`; output: `[texts, d_embedding]`, of any length
@@ -126,17 +131,66 @@ impl DualPrompt {
         ids: Tensor<2, Int>,
         padding: Tensor<2, Bool>,
     ) -> Tensor<2> {
-        let encoded = (model.text).forward_prompted(ids, None, Some(padding), self.of_words());
-        project(&model.text_projection, encoded.pooled)
+        let prompt = self.of_words().map(shared);
+        embed(model, ids, padding, prompt)
+    }
+
+    /// The same texts for each of several images, which adds what its network makes of it to every vector before the words
+    /// (Zhou et al. 2022b, section 3.2). As many sequences as images times texts are read at once.
+    ///
+    /// # Shapes
+    /// - `images`: `[images, d_embedding]`, of length one
+    /// - `ids` and `padding` (`true` = padding): `[texts, length]`
+    /// - output: `[images * texts, d_embedding]`, of any length, image by image
+    pub fn embed_texts_for(
+        &self,
+        model: &DualEncoder,
+        images: Tensor<2>,
+        ids: Tensor<2, Int>,
+        padding: Tensor<2, Bool>,
+    ) -> Tensor<2> {
+        let ([count, _], [texts, _]) = (images.dims(), ids.dims());
+        let rows = count * texts;
+        let prompt = self.of_words().map(shared).map(|prompt| {
+            let [layers, _, tokens, d_text] = prompt.dims();
+            let prompt = match &self.meta {
+                Some(meta) => prompt + meta.forward(images).reshape([1, count, 1, d_text]),
+                None => prompt.expand([layers, count, tokens, d_text]),
+            };
+            let prompt = prompt.unsqueeze_dim::<5>(2);
+            let each = prompt.expand([layers, count, texts, tokens, d_text]);
+            each.reshape([layers, rows, tokens, d_text])
+        });
+        embed(
+            model,
+            ids.repeat_dim(0, count),
+            padding.repeat_dim(0, count),
+            prompt,
+        )
+    }
+
+    /// Whether the texts of each image are embedded by themselves, by [`embed_texts_for`](Self::embed_texts_for).
+    pub fn is_conditional(&self) -> bool {
+        self.meta.is_some()
+    }
+
+    /// How much of the attention of the image tower goes to the prompt: see
+    /// [`Vit::attention_to_prompt`](crucible_vision::Vit::attention_to_prompt). None without such a prompt as well.
+    ///
+    /// # Shapes
+    /// - `images`: `[images, channels, height, width]`; output: `[images, layers]`, between 0 and 1
+    pub fn attention(&self, model: &DualEncoder, images: Tensor<4>) -> Option<Tensor<2>> {
+        let prompt = shared(self.of_patches()?);
+        model.vision.attention_to_prompt(images, prompt)
     }
 
     /// Before the words, `[layers, tokens, d_text]`.
-    fn of_words(&self) -> Option<Tensor<3>> {
+    pub fn of_words(&self) -> Option<Tensor<3>> {
         self.text.as_ref().map(Param::val)
     }
 
     /// Before the patches, `[layers, tokens, d_vision]`.
-    fn of_patches(&self) -> Option<Tensor<3>> {
+    pub fn of_patches(&self) -> Option<Tensor<3>> {
         if let Some(vision) = &self.vision {
             return Some(vision.val());
         }
@@ -148,93 +202,18 @@ impl DualPrompt {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{assert_gradients_reach_everything, device, difference, values};
-    use burn::module::ModuleMapper;
-    use burn::tensor::TensorData;
-    use crucible_fusion::DualEncoderConfig;
-    use crucible_transformer::{EncoderConfig, TextEncoderConfig};
-    use crucible_vision::VitConfig;
-
-    /// An image tower of three layers and a text tower of two, of unlike widths.
-    fn model() -> DualEncoder {
-        let vision = VitConfig::new(16, 8, EncoderConfig::new(8, 2, 12, 3));
-        let text = TextEncoderConfig::new(11, 6, EncoderConfig::new(12, 3, 16, 2));
-        let model = DualEncoderConfig::new(vision, text, 5).init(&device());
-        model.no_grad()
-    }
-
-    fn embedded(prompt: &DualPrompt, model: &DualEncoder) -> [Tensor<2>; 2] {
-        let images = prompt.embed_images(model, values([3, 3, 16, 16], 1, &device()));
-        let ids = Tensor::from_data([[1i32, 2, 3], [4, 5, 0]], &device());
-        let padding = TensorData::from([[false; 3], [false, false, true]]);
-        let padding = Tensor::from_data(padding, &device());
-        [images, prompt.embed_texts(model, ids, padding)]
-    }
-
-    fn depth(layers: usize) -> DepthConfig {
-        DepthConfig { tokens: 4, layers }
-    }
-
-    #[test]
-    fn each_kind_changes_its_tower_and_trains_alone() {
-        let model = model();
-        let none = DualPromptConfig::None.init(&model, &device()).unwrap();
-        assert_eq!(none.num_params(), 0);
-        let plain = embedded(&none, &model);
-        for (config, changed, parameters) in [
-            (DualPromptConfig::Text(depth(2)), [false, true], 2 * 4 * 12),
-            (DualPromptConfig::Vision(depth(3)), [true, false], 3 * 4 * 8),
-            (DualPromptConfig::Both(depth(1)), [true, true], 4 * (12 + 8)),
-            (
-                DualPromptConfig::Coupled(depth(2)),
-                [true, true],
-                2 * (4 * 12 + 12 * 8 + 8),
-            ),
-        ] {
-            let prompt = config.init(&model, &device()).unwrap();
-            assert_eq!(prompt.num_params(), parameters, "{config:?}");
-            // Vectors that begin near zero change little.
-            let prompt = prompt.map(&mut Large);
-            let [images, texts] = embedded(&prompt, &model);
-            for ((found, plain), changed) in [&images, &texts].into_iter().zip(&plain).zip(changed)
-            {
-                let by = difference(found.clone(), plain.clone());
-                assert_eq!(by > 1e-3, changed, "{config:?}: {by}");
-            }
-            assert_gradients_reach_everything(&prompt, Tensor::cat(vec![images, texts], 0));
-        }
-    }
-
-    #[test]
-    fn prompts_of_more_layers_than_there_are_are_refused() {
-        let model = model();
-        for (config, field) in [
-            (DualPromptConfig::Text(depth(3)), "layers"),
-            (DualPromptConfig::Vision(depth(4)), "layers"),
-            (DualPromptConfig::Coupled(depth(3)), "layers"),
-            (DualPromptConfig::Both(depth(0)), "layers"),
-            (
-                DualPromptConfig::Text(DepthConfig {
-                    tokens: 0,
-                    layers: 1,
-                }),
-                "tokens",
-            ),
-        ] {
-            assert_eq!(config.check(&model).unwrap_err().field, field, "{config:?}");
-        }
-        assert_eq!(DualPromptConfig::Vision(depth(3)).check(&model), Ok(()));
-    }
-
-    /// Ten times as large.
-    struct Large;
-
-    impl ModuleMapper for Large {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            param.map(|x| (x * 10.0).detach().require_grad())
-        }
-    }
+/// # Shapes
+/// - `ids` and `padding` (`true` = padding): `[texts, length]`; `prompt`: `[layers, texts or 1, tokens, d_text]`
+/// - output: `[texts, d_embedding]`
+fn embed(
+    model: &DualEncoder,
+    ids: Tensor<2, Int>,
+    padding: Tensor<2, Bool>,
+    prompt: Option<Tensor<4>>,
+) -> Tensor<2> {
+    let encoded = (model.text).forward_prompted(ids, None, Some(padding), prompt);
+    project(&model.text_projection, encoded.pooled)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear};
@@ -139,11 +141,33 @@ impl MultiHeadAttention {
         let query = project(&self.query, x);
         let key = project(self.key(), context.clone());
         let value = project(&self.value, context);
-        let weighs = Attention {
-            causal: mask.is_some_and(AttentionMask::is_causal),
-            ..self.weighs(&query, mask.and_then(AttentionMask::hidden))
-        };
+        let weighs = self.weighs_masked(&query, mask);
         attention(query, key, value, weighs)
+    }
+
+    /// How much of its attention each token of a sequence pays to some places of it, the mean over the heads; none where
+    /// a pattern other than full attention weighs.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, length, d_model]`; output: `[batch, length]`, between 0 and 1
+    pub fn share(
+        &self,
+        x: Tensor<3>,
+        mask: Option<&AttentionMask>,
+        places: Range<usize>,
+    ) -> Option<Tensor<2>> {
+        if self.pattern.is_some() {
+            return None;
+        }
+        let query = project(&self.query, x.clone());
+        let key = project(self.key(), x);
+        // Values of one there and of zero elsewhere: what a head makes of them is the sum of its weights there.
+        let [batch, _, width] = key.dims();
+        let ones = Tensor::ones([batch, places.len(), width], &key.device());
+        let there = key.zeros_like().slice_assign([0..batch, places], ones);
+        let weighs = self.weighs_masked(&query, mask);
+        let shares = attention(query, key, there, weighs);
+        Some(shares.mean_dim(2).squeeze_dim(2))
     }
 
     fn key(&self) -> &Linear {
@@ -154,6 +178,13 @@ impl MultiHeadAttention {
     /// Queries, keys and values of a sequence.
     fn projections(&self, x: Tensor<3>) -> [Tensor<3>; 3] {
         [&self.query, self.key(), &self.value].map(|side| project(side, x.clone()))
+    }
+
+    fn weighs_masked(&self, query: &Tensor<3>, mask: Option<&AttentionMask>) -> Attention {
+        Attention {
+            causal: mask.is_some_and(AttentionMask::is_causal),
+            ..self.weighs(query, mask.and_then(AttentionMask::hidden))
+        }
     }
 
     /// Without causality.
@@ -233,6 +264,35 @@ mod tests {
         let mask = padding([[false; 3]; 2]);
         let [a, b] = [None, Some(&mask)].map(|mask| layer.forward(x.clone(), x.clone(), mask));
         assert_eq!(difference(a, b), 0.0);
+    }
+
+    #[test]
+    fn shares_of_all_places_are_one_and_those_of_a_place_are_its_weight() {
+        let layer = MultiHeadAttentionConfig::new(8, 1).init(&device());
+        let x = values([2, 4, 8], 1, &device()) * 3.0;
+        let mask = padding([[false, false, false, true], [false; 4]]);
+        let mask = AttentionMask::causal().or(mask);
+        let share = |places| layer.share(x.clone(), Some(&mask), places).unwrap();
+        let parts = share(0..1) + share(1..2) + share(2..3);
+        assert!(difference(parts.clone() + share(3..4), Tensor::ones([2, 4], &device())) < 1e-6);
+        assert_eq!(
+            difference(
+                share(3..4).narrow(0, 0, 1),
+                Tensor::zeros([1, 4], &device())
+            ),
+            0.0
+        );
+        assert!(difference(parts, share(0..3)) < 1e-6);
+        // Of two places that the second token sees, softmax over the two products.
+        let [query, key, _] = layer.projections(x.clone());
+        let of = |side: &Tensor<3>, place| side.clone().narrow(0, 1, 1).narrow(1, place, 1);
+        let product = |place| (of(&query, 1) * of(&key, place)).sum().into_scalar::<f32>();
+        let [first, second] = [0, 1].map(|place| (product(place) / 8f32.sqrt()).exp());
+        let found = share(0..1)
+            .narrow(0, 1, 1)
+            .narrow(1, 1, 1)
+            .into_scalar::<f32>();
+        assert!((found - first / (first + second)).abs() < 1e-6);
     }
 
     #[test]

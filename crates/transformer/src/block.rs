@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer};
@@ -195,6 +197,17 @@ impl Block {
             .forward(x, |x| self.attention.forward(x.clone(), x, mask));
         self.feed_forward_residual
             .forward(x, |x| self.feed_forward.forward(x))
+    }
+
+    /// As [`MultiHeadAttention::share`], of what enters the block.
+    pub(crate) fn attention_share(
+        &self,
+        x: Tensor<3>,
+        mask: Option<&AttentionMask>,
+        places: Range<usize>,
+    ) -> Option<Tensor<2>> {
+        let x = self.attention_residual.read(x);
+        self.attention.share(x, mask, places)
     }
 }
 

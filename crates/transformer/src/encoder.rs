@@ -147,7 +147,7 @@ impl Encoder {
     ///
     /// # Shapes
     /// - `x` and output: `[batch, length, d_model]`; `mask` covers the prompt as well
-    /// - `prompt`: `[layers, tokens, d_model]`, the same for the whole batch
+    /// - `prompt`: `[layers, batch or 1, tokens, d_model]`, each sequence's own or the same for all
     ///
     /// # Panics
     /// When there are fewer than `after` tokens.
@@ -155,26 +155,64 @@ impl Encoder {
         &self,
         x: Tensor<3>,
         mask: Option<&AttentionMask>,
-        prompt: Tensor<3>,
+        prompt: Tensor<4>,
         after: usize,
     ) -> Tensor<3> {
+        let [_, _, tokens, _] = prompt.dims();
+        let x = self.prompted(x, mask, prompt, after, |_, _| ());
+        self.end(without(x, after, tokens))
+    }
+
+    /// How much of its attention each token pays to the vectors of a prompt, layer by layer, the mean over the heads; none
+    /// where a pattern other than full attention weighs.
+    ///
+    /// # Shapes
+    /// - as [`forward_prompted`](Self::forward_prompted); outputs: `[batch, length]`, between 0 and 1
+    ///
+    /// # Panics
+    /// As there.
+    pub fn attention_to_prompt(
+        &self,
+        x: Tensor<3>,
+        mask: Option<&AttentionMask>,
+        prompt: Tensor<4>,
+        after: usize,
+    ) -> Option<Vec<Tensor<2>>> {
+        let [_, _, tokens, _] = prompt.dims();
+        let mut shares = Vec::with_capacity(self.blocks.len());
+        self.prompted(x, mask, prompt, after, |block, x| {
+            shares.push(block.attention_share(x.clone(), mask, after..after + tokens));
+        });
+        let share = |share: Option<Tensor<2>>| Some(without(share?, after, tokens));
+        shares.into_iter().map(share).collect()
+    }
+
+    /// What leaves the last block, the prompt included; `see` is given what enters each.
+    fn prompted(
+        &self,
+        x: Tensor<3>,
+        mask: Option<&AttentionMask>,
+        prompt: Tensor<4>,
+        after: usize,
+        mut see: impl FnMut(&Block, &Tensor<3>),
+    ) -> Tensor<3> {
         let [batch, length, d_model] = x.dims();
-        let [layers, tokens, _] = prompt.dims();
+        let [layers, _, tokens, _] = prompt.dims();
         let own = |layer| {
-            let own = prompt.clone().narrow(0, layer, 1);
+            let own = prompt.clone().narrow(0, layer, 1).squeeze_dim::<3>(0);
             own.expand([batch, tokens, d_model])
         };
-        let rest = length - after;
-        let parts = [part(&x, 0, after), Some(own(0)), part(&x, after, rest)];
+        let rest = part(&x, after, length - after);
+        let parts = [part(&x, 0, after), Some(own(0)), rest];
         let mut x = Tensor::cat(parts.into_iter().flatten().collect(), 1);
         for (layer, block) in self.blocks.iter().enumerate() {
             if (1..layers).contains(&layer) {
                 x = x.slice_assign([0..batch, after..after + tokens], own(layer));
             }
+            see(block, &x);
             x = block.forward(x, mask);
         }
-        let parts = [part(&x, 0, after), part(&x, after + tokens, rest)];
-        self.end(Tensor::cat(parts.into_iter().flatten().collect(), 1))
+        x
     }
 
     /// What enters the first block and what leaves each, before the norm that follows the last.
@@ -217,8 +255,15 @@ impl Encoder {
 }
 
 /// So many tokens from the one numbered `first`; there are no empty tensors.
-fn part(x: &Tensor<3>, first: usize, count: usize) -> Option<Tensor<3>> {
+fn part<const D: usize>(x: &Tensor<D>, first: usize, count: usize) -> Option<Tensor<D>> {
     (count > 0).then(|| x.clone().narrow(1, first, count))
+}
+
+/// All tokens but so many after the first `after`.
+fn without<const D: usize>(x: Tensor<D>, after: usize, tokens: usize) -> Tensor<D> {
+    let rest = x.dims()[1] - after - tokens;
+    let parts = [part(&x, 0, after), part(&x, after + tokens, rest)];
+    Tensor::cat(parts.into_iter().flatten().collect(), 1)
 }
 
 #[cfg(test)]
@@ -278,7 +323,7 @@ mod tests {
         let deep = encoder.blocks[2].forward(joined(&deep, own(2), 3), None);
         for (layers, states) in [(1, shallow), (3, deep)] {
             let states = Tensor::cat(vec![part(&states, 0, 1), part(&states, 3, 3)], 1);
-            let prompt = prompt.clone().narrow(0, 0, layers);
+            let prompt = prompt.clone().narrow(0, 0, layers).unsqueeze_dim(1);
             let output = encoder.forward_prompted(x.clone(), None, prompt, 1);
             assert!(
                 difference(output, encoder.end(states)) < 1e-6,
@@ -287,8 +332,60 @@ mod tests {
         }
         let before = Tensor::cat(vec![own(0), x.clone()], 1);
         let before = part(&encoder.forward_masked(before, None), 2, 4);
-        let output = encoder.forward_prompted(x, None, prompt.narrow(0, 0, 1), 0);
+        let output = encoder.forward_prompted(x, None, prompt.narrow(0, 0, 1).unsqueeze_dim(1), 0);
         assert_eq!(difference(output, before), 0.0);
+    }
+
+    #[test]
+    fn each_sequence_may_have_a_prompt_of_its_own() {
+        let encoder = EncoderConfig::new(8, 2, 12, 3).init(&device());
+        let x: Tensor<3> = values([2, 4, 8], 1, &device());
+        let prompt: Tensor<4> = values([2, 2, 3, 8], 2, &device());
+        let output = encoder.forward_prompted(x.clone(), None, prompt.clone(), 1);
+        for row in 0..2 {
+            let (x, own) = (
+                x.clone().narrow(0, row, 1),
+                prompt.clone().narrow(1, row, 1),
+            );
+            let alone = encoder.forward_prompted(x, None, own, 1);
+            assert!(difference(output.clone().narrow(0, row, 1), alone) < 1e-5);
+        }
+    }
+
+    #[test]
+    fn attention_to_a_prompt_is_seen_layer_by_layer() {
+        let encoder = EncoderConfig::new(8, 2, 12, 2).init(&device());
+        let x: Tensor<3> = values([2, 4, 8], 1, &device());
+        let prompt: Tensor<4> = values([1, 1, 2, 8], 2, &device());
+        let shares = encoder.attention_to_prompt(x.clone(), None, prompt.clone(), 1);
+        let shares = shares.unwrap();
+        let vectors = prompt.squeeze_dim::<3>(0).expand([2, 2, 8]);
+        let parts = [
+            x.clone().narrow(1, 0, 1),
+            vectors,
+            x.clone().narrow(1, 1, 3),
+        ];
+        let whole = Tensor::cat(parts.to_vec(), 1);
+        let states = encoder.hidden_states(whole, None);
+        for ((found, block), state) in shares.iter().zip(&encoder.blocks).zip(&states) {
+            let share = block.attention_share(state.clone(), None, 1..3).unwrap();
+            let expected = [share.clone().narrow(1, 0, 1), share.narrow(1, 3, 3)];
+            assert_eq!(
+                difference(found.clone(), Tensor::cat(expected.to_vec(), 1)),
+                0.0
+            );
+        }
+        assert_eq!(shares.len(), 2);
+        let window = AttentionPattern::Window(crate::WindowAttentionConfig {
+            window: 2,
+            global: 1,
+        });
+        let windows = EncoderConfig::new(8, 2, 12, 2).with_attention(window);
+        let prompt = values([1, 1, 2, 8], 2, &device());
+        let none = windows
+            .init(&device())
+            .attention_to_prompt(x, None, prompt, 1);
+        assert!(none.is_none());
     }
 
     #[test]

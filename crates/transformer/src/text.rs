@@ -161,19 +161,19 @@ impl TextEncoder {
     /// the first few that it is to everywhere, in place of the first words.
     ///
     /// # Shapes
-    /// - as [`forward`](Self::forward); `prompt`: `[layers, tokens, d_model]`
+    /// - as [`forward`](Self::forward); `prompt`: `[layers, batch or 1, tokens, d_model]`
     pub fn forward_prompted(
         &self,
         ids: Tensor<2, Int>,
         types: Option<Tensor<2, Int>>,
         padding: Option<Tensor<2, Bool>>,
-        prompt: Option<Tensor<3>>,
+        prompt: Option<Tensor<4>>,
     ) -> Encoded {
         let mask = self.hidden(padding);
         let tokens = self.embeddings.forward(ids.clone(), types);
         let tokens = match prompt {
             Some(prompt) => {
-                let [_, before, _] = prompt.dims();
+                let [_, _, before, _] = prompt.dims();
                 let padding = mask.clone().map(|padding| seen_before(padding, before));
                 let attention = self.attention_mask(padding);
                 (self.encoder).forward_prompted(tokens, attention.as_ref(), prompt, 0)
@@ -299,7 +299,7 @@ mod tests {
             let mask = padding([[false, false, true, true]; 2]);
             let read =
                 |words, mask, prompt| encoder.forward_prompted(ids(words), None, mask, prompt);
-            let prompt = |seed| Some(values([1, 3, 8], seed, &device()));
+            let prompt = |seed| Some(values([1, 1, 3, 8], seed, &device()));
             let padded = [[1, 2, 0, 0]; 2];
             let encoded = read(padded, Some(mask.clone()), prompt(1));
             assert_eq!(encoded.tokens.dims(), [2, 4, 8]);

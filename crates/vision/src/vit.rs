@@ -191,8 +191,8 @@ impl Vit {
     /// out (VPT, Jia et al. 2022). See [`Encoder::forward_prompted`].
     ///
     /// # Shapes
-    /// - as [`forward`](Self::forward); `prompt`: `[layers, tokens, d_model]`
-    pub fn forward_prompted(&self, images: Tensor<4>, prompt: Option<Tensor<3>>) -> Encoded {
+    /// - as [`forward`](Self::forward); `prompt`: `[layers, batch or 1, tokens, d_model]`
+    pub fn forward_prompted(&self, images: Tensor<4>, prompt: Option<Tensor<4>>) -> Encoded {
         let tokens = self.embed(images);
         let tokens = match prompt {
             Some(prompt) => {
@@ -210,6 +210,21 @@ impl Vit {
             tokens,
             mask: None,
         }
+    }
+
+    /// How much of the attention goes to the vectors of a prompt, layer by layer: that of `[CLS]`, or, without it, of all
+    /// patches. None where a pattern other than full attention weighs.
+    ///
+    /// # Shapes
+    /// - as [`forward_prompted`](Self::forward_prompted); output: `[batch, layers]`, between 0 and 1
+    pub fn attention_to_prompt(&self, images: Tensor<4>, prompt: Tensor<4>) -> Option<Tensor<2>> {
+        let (tokens, after) = (self.embed(images), self.before_patches());
+        let shares = (self.encoder).attention_to_prompt(tokens, None, prompt, after)?;
+        let asking = |share: Tensor<2>| match self.class_token {
+            Some(_) => share.narrow(1, 0, 1),
+            None => share.mean_dim(1),
+        };
+        Some(Tensor::cat(shares.into_iter().map(asking).collect(), 1))
     }
 
     /// What enters the first block and what leaves each, before the norm that follows the last.
@@ -352,16 +367,29 @@ mod tests {
         for (pooling, tokens) in [(Pooling::Cls, 5), (Pooling::Mean, 4)] {
             let model = config(pooling).init(&device());
             let images = values([2, 3, 16, 16], 1, &device());
-            let prompt = values([2, 3, 8], 2, &device());
+            let prompt: Tensor<4> = values([2, 1, 3, 8], 2, &device());
             let prompted = model.forward_prompted(images.clone(), Some(prompt.clone()));
             assert_eq!(prompted.tokens.dims(), [2, tokens, 8]);
             let expected = model.encoder.forward_prompted(
                 model.embed(images.clone()),
                 None,
-                prompt,
+                prompt.clone(),
                 tokens - 4,
             );
             assert_eq!(difference(prompted.tokens, expected), 0.0);
+            let shares = model.attention_to_prompt(images.clone(), prompt.clone());
+            let of_tokens = (model.encoder).attention_to_prompt(
+                model.embed(images.clone()),
+                None,
+                prompt,
+                tokens - 4,
+            );
+            let asking = |share: Tensor<2>| match pooling {
+                Pooling::Cls => share.narrow(1, 0, 1),
+                _ => share.mean_dim(1),
+            };
+            let expected = of_tokens.unwrap().into_iter().map(asking).collect();
+            assert_eq!(difference(shares.unwrap(), Tensor::cat(expected, 1)), 0.0);
             let plain = model.forward(images);
             assert!(difference(prompted.pooled, plain.pooled) > 1e-3);
         }

@@ -33,6 +33,7 @@ fn special_tokens_come_first_and_frame_every_text() {
         let tokenizer = Tokenizer::train(&config(vocabulary), texts()).unwrap();
         for (id, token) in (0..).zip([PAD, UNK, CLS, SEP, MASK]) {
             assert_eq!(tokenizer.id(token), Some(id));
+            assert_eq!(tokenizer.token(id).as_deref(), Some(token));
         }
         assert_eq!(tokenizer.padding(), 0);
         assert_eq!(tokenizer.encode("").unwrap(), [2, 3]);

@@ -4,25 +4,33 @@
 //! crucible train contrastive --out tower                                    # what a prompt stands before
 //! crucible train prompting-vision --set backbone=tower --set prompt=none    # names alone: zero-shot
 //! crucible train prompting-vision --set backbone=tower                      # CoOp, 16 images of each group of emoji
-//! crucible compare prompting-vision --set backbone=tower --vary prompt=none,text,vision,coupled --seeds 5
+//! crucible train prompting-vision --set backbone=clip --data pets           # published CLIP weights and a folder of images
+//! crucible compare prompting-vision --set backbone=tower --vary prompt=none,text,conditional,vision,coupled --seeds 5
 //! ```
 
 use crucible_datasets::{
-    AugmentConfig, ImageData, LoaderConfig, Split, Tokenizer, TokensHost, open_images,
+    AugmentConfig, EvalLoader, ImageData, LoaderConfig, Split, Tokenizer, TokensHost, open_images,
 };
-use crucible_prompt::dual::{DualPrompt, DualPromptConfig};
+use crucible_prompt::dual::DualPromptConfig;
+use crucible_prompt::prefix::SoftPromptInit;
 use crucible_prompt::template::{Part, Template};
 use crucible_shared::classifier::{self, Beside};
-use crucible_shared::{DualBackbone, Frozen, data_name, final_split, image_collate, setting};
+use crucible_shared::{
+    DualBackbone, Frozen, Rehearsal, data_name, final_split, image_collate, learn_as_rehearsed,
+    setting,
+};
+use crucible_training::fit::draw;
 use crucible_training::{Error, Outcome, Preset, Recipe, Run, TrainingConfig, checkpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::words::{ClassWords, label_words};
 use model::{Names, PromptedClassifier};
+use seen::SeenPrompt;
 
 mod model;
 mod presets;
+mod seen;
 
 /// The recipe.
 pub struct Vision;
@@ -30,7 +38,8 @@ pub struct Vision;
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VisionConfig {
-    /// Run of `contrastive` whose model the prompt stands before.
+    /// Dual encoder that the prompt stands before: a run of `contrastive`, or published CLIP weights (a Hugging Face folder,
+    /// or `hf:org/name` in a binary with the feature `hub`).
     pub backbone: String,
     /// Images with classes: a name of the catalogue (`crucible data`) or a folder.
     pub data: String,
@@ -40,8 +49,11 @@ pub struct VisionConfig {
     pub templates: Vec<String>,
     /// Classes that are not to be called by their own name: `[{class = "Animals & Nature", words = ["animal", "plant"]}]`.
     pub words: Vec<ClassWords>,
-    /// Where trained vectors stand: none, text (CoOp), vision (VPT), both, or coupled (MaPLe).
+    /// Where trained vectors stand: none, text (CoOp), conditional (CoCoOp), vision (VPT), both, or coupled (MaPLe).
     pub prompt: DualPromptConfig,
+    /// What the vectors before a text begin as, such as "a photo of a" (CoOp), repeated or cut to `prompt.tokens`; "" for
+    /// random numbers.
+    pub init_words: String,
     /// Random changes to the training images.
     pub augment: AugmentConfig,
     /// Batches of images.
@@ -64,11 +76,11 @@ impl VisionConfig {
         let backbone = DualBackbone::open(&self.backbone, run)?;
         let names = self.names(&data.labels, &backbone)?;
         let device = run.training_device(&self.training);
-        let frozen = Frozen::new(backbone.encoder(&device)?);
-        let prompt = self.prompt.init(frozen.beside(true), &device);
-        let prompt: DualPrompt = prompt.map_err(setting("prompt"))?;
+        let frozen = Frozen::new(backbone.encoder(run, &device)?);
+        let words = self.first_words(&backbone)?;
+        let prompt = self.prompt.init(frozen.beside(true), &words, &device);
         let model = PromptedClassifier {
-            prompt,
+            prompt: prompt.map_err(setting("prompt"))?,
             backbone: frozen,
             names,
         };
@@ -84,31 +96,52 @@ impl VisionConfig {
                 "templates is empty; take `[\"{mask}\"]`".into(),
             ));
         }
-        let (mut texts, mut of) = (Vec::new(), Vec::new());
-        for (class, words) in label_words(&self.words, labels)?.iter().enumerate() {
+        let (mut texts, mut class) = (Vec::new(), Vec::new());
+        for (of, words) in label_words(&self.words, labels)?.iter().enumerate() {
             for word in words {
                 for template in &templates {
                     let text = said(template, word);
                     backbone.known(&text)?;
                     texts.push(tokens(&backbone.tokenizer, &text)?);
-                    of.push(class);
+                    class.push(of);
                 }
             }
         }
-        let count = |class: usize| of.iter().filter(|&&other| other == class).count();
-        let counts: Vec<usize> = (0..labels.len()).map(count).collect();
-        let share = |&own: &usize, class: usize| match own == class {
-            true => 1.0 / counts[class] as f32,
-            false => 0.0,
-        };
-        let shares = of
-            .iter()
-            .flat_map(|own| (0..labels.len()).map(move |class| share(own, class)));
         Ok(Names {
-            shares: shares.collect(),
-            classes: labels.len(),
             texts: TokensHost::pad(&texts, backbone.tokenizer.padding()),
+            class,
+            classes: labels.len(),
         })
+    }
+
+    /// What the vectors before a text begin as.
+    fn first_words(&self, backbone: &DualBackbone) -> Result<SoftPromptInit, Error> {
+        let text = self.init_words.as_str();
+        if text.is_empty() {
+            return Ok(SoftPromptInit::Normal);
+        }
+        if let DualPromptConfig::None | DualPromptConfig::Vision(_) = self.prompt {
+            return Err(Error::Usage(
+                "init_words is for vectors before a text, and `prompt` has none there; take prompt=text, conditional, \
+                 both or coupled"
+                    .into(),
+            ));
+        }
+        let tokenizer = &backbone.tokenizer;
+        if tokenizer.unknown(text).map_err(Error::data)? > 0.0 {
+            return Err(Error::Usage(format!(
+                "init_words: the tokenizer of the backbone does not know all of \"{text}\"; take words that it has learnt"
+            )));
+        }
+        let pieces = tokenizer.pieces(text).map_err(Error::data)?;
+        let pieces = pieces.ids.into_iter().zip(pieces.words);
+        let ids: Vec<u32> = pieces.filter_map(|(id, word)| word.map(|_| id)).collect();
+        match ids.is_empty() {
+            true => Err(Error::Usage(format!(
+                "init_words: there is no word in \"{text}\""
+            ))),
+            false => Ok(SoftPromptInit::Words { ids }),
+        }
     }
 
     fn template(&self, text: &str) -> Result<Template, Error> {
@@ -157,7 +190,7 @@ fn tokens(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>, Error> {
 impl Recipe for Vision {
     const NAME: &'static str = "prompting-vision";
     const ABOUT: &'static str =
-        "learns how to ask a frozen dual encoder for classes (CoOp, VPT, MaPLe)";
+        "learns how to ask a frozen dual encoder for classes (CoOp, CoCoOp, VPT, MaPLe)";
     const PRESETS: &'static [Preset] = &presets::PRESETS;
     type Config = VisionConfig;
 
@@ -178,9 +211,20 @@ impl Recipe for Vision {
             shots => data.few_shot(shots, run.seed).map_err(Error::data)?,
         };
         let collate = image_collate(&backbone.image, &config.augment)?;
+        // What the training draws itself: where the vectors begin, to tell later how far they came.
+        draw(&model, &run.device, run.seed);
+        let start = model.prompt.clone();
         let (training, loader) = (&config.training, &config.loader);
-        let fitted = crucible_shared::learn(run, training, loader, &collate, &data, model)?;
+        let rehearsal = Rehearsal {
+            collate: collate.clone(),
+            at_once: model.at_once().min(loader.batch_size),
+        };
+        let fitted = learn_as_rehearsed(run, training, loader, &collate, &data, model, rehearsal)?;
         let outcome = config.score(run, &data, split, &fitted.model, &backbone)?;
+        let images = data.samples(split).map_err(Error::data)?;
+        let images = EvalLoader::new(images, collate, loader, &run.device).map_err(Error::data)?;
+        let seen = SeenPrompt::new(run, &fitted.model, &start, &backbone.tokenizer, &images)?;
+        seen.tell(run)?;
         Ok(outcome.after(fitted.cost))
     }
 

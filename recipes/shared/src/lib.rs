@@ -8,6 +8,7 @@ pub mod instruction;
 mod language;
 mod learn;
 mod origin;
+mod prepared;
 mod setting;
 mod tokens;
 mod towers;

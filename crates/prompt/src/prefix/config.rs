@@ -23,9 +23,7 @@ pub enum PrefixConfig {
     PTuning(PTuningConfig),
     /// Keys and values in every layer of a causal model (Li and Liang 2021).
     PrefixTuning(PrefixTuningConfig),
-    /// Vectors before the patches or words of an encoder (VPT-shallow, Jia et al. 2022).
-    Shallow(SoftPromptConfig),
-    /// The same, each layer's own (VPT-deep, Jia et al. 2022).
+    /// Vectors before the patches or words of an encoder, in one layer or more (VPT, Jia et al. 2022).
     Deep(DeepPromptConfig),
 }
 
@@ -38,8 +36,6 @@ pub enum Prefix {
     PTuning(PTuning),
     /// See [`PrefixConfig::PrefixTuning`].
     PrefixTuning(PrefixTuning),
-    /// See [`PrefixConfig::Shallow`].
-    Shallow(SoftPrompt),
     /// See [`PrefixConfig::Deep`].
     Deep(DeepPrompt),
 }
@@ -66,14 +62,9 @@ impl PrefixConfig {
         Self::PrefixTuning(PrefixTuningConfig::new(10).with_hidden(512))
     }
 
-    /// Fifty vectors between `[CLS]` and the patches (Jia et al. 2022).
-    pub fn shallow() -> Self {
-        Self::Shallow(SoftPromptConfig::new(50).with_init(SoftPromptInit::Xavier))
-    }
-
-    /// Fifty vectors a layer (Jia et al. 2022).
-    pub fn deep() -> Self {
-        Self::Deep(DeepPromptConfig::new(50))
+    /// Fifty vectors in each of so many layers (Jia et al. 2022).
+    pub fn deep(layers: usize) -> Self {
+        Self::Deep(DeepPromptConfig::new(50, layers))
     }
 
     /// Whether it fits a model of those sizes.
@@ -82,7 +73,7 @@ impl PrefixConfig {
     /// The first field that does not.
     pub fn check(&self, sizes: &Sizes) -> Result<(), ConfigError> {
         match self {
-            Self::PromptTuning(config) | Self::Shallow(config) => config.check(sizes),
+            Self::PromptTuning(config) => config.check(sizes),
             Self::PTuning(config) => config.check(sizes),
             Self::PrefixTuning(config) => config.check(sizes),
             Self::Deep(config) => config.check(sizes),
@@ -92,7 +83,7 @@ impl PrefixConfig {
     /// Numbers that train before a model of those sizes.
     pub fn parameters(&self, sizes: &Sizes) -> usize {
         match self {
-            Self::PromptTuning(config) | Self::Shallow(config) => config.parameters(sizes),
+            Self::PromptTuning(config) => config.parameters(sizes),
             Self::PTuning(config) => config.parameters(sizes),
             Self::PrefixTuning(config) => config.parameters(sizes),
             Self::Deep(config) => config.parameters(sizes),
@@ -109,8 +100,7 @@ impl PrefixConfig {
             Self::PromptTuning(config) => Prefix::PromptTuning(config.init(sizes, device)),
             Self::PTuning(config) => Prefix::PTuning(config.init(sizes, device)),
             Self::PrefixTuning(config) => Prefix::PrefixTuning(config.init(sizes, device)),
-            Self::Shallow(config) => Prefix::Shallow(config.init(sizes, device)),
-            Self::Deep(config) => Prefix::Deep(config.init(sizes, device)),
+            Self::Deep(config) => Prefix::Deep(config.init(&SoftPromptInit::Xavier, sizes, device)),
         })
     }
 }
@@ -128,7 +118,7 @@ impl Prefix {
     /// How many vectors, or keys and values a layer.
     pub fn tokens(&self) -> usize {
         match self {
-            Self::PromptTuning(prompt) | Self::Shallow(prompt) => prompt.vectors.dims()[0],
+            Self::PromptTuning(prompt) => prompt.vectors.dims()[0],
             Self::PTuning(prompt) => prompt.inner.dims()[0],
             Self::PrefixTuning(prefix) => prefix.table.dims()[0],
             Self::Deep(prompt) => prompt.vectors.dims()[1],
@@ -149,9 +139,7 @@ impl Prefix {
     /// - output: `[layers, tokens, d_model]`, with one layer unless each has its own
     pub fn vectors(&self) -> Option<Tensor<3>> {
         match self {
-            Self::PromptTuning(prompt) | Self::Shallow(prompt) => {
-                Some(prompt.vectors.val().unsqueeze())
-            }
+            Self::PromptTuning(prompt) => Some(prompt.vectors.val().unsqueeze()),
             Self::PTuning(prompt) => Some(prompt.vectors().unsqueeze()),
             Self::Deep(prompt) => Some(prompt.vectors.val()),
             Self::PrefixTuning(_) => None,
@@ -202,11 +190,14 @@ impl Prefix {
                 PrefixConfig::PrefixTuning(PrefixTuningConfig::new(tokens)),
                 vec![tokens, width(sizes)],
             ),
-            Self::Deep(_) => (
-                PrefixConfig::Deep(DeepPromptConfig::new(tokens)),
-                vec![sizes.layers, tokens, sizes.d_model],
-            ),
-            Self::PromptTuning(_) | Self::PTuning(_) | Self::Shallow(_) => (
+            Self::Deep(prompt) => {
+                let [layers, _, _] = prompt.vectors.dims();
+                (
+                    PrefixConfig::Deep(DeepPromptConfig::new(tokens, layers)),
+                    vec![layers, tokens, sizes.d_model],
+                )
+            }
+            Self::PromptTuning(_) | Self::PTuning(_) => (
                 PrefixConfig::PromptTuning(SoftPromptConfig::new(tokens)),
                 vec![tokens, sizes.d_model],
             ),
@@ -225,7 +216,7 @@ impl Prefix {
     ///   layer has its own
     pub fn numbers(&self) -> TensorData {
         match self {
-            Self::PromptTuning(prompt) | Self::Shallow(prompt) => prompt.vectors.val().into_data(),
+            Self::PromptTuning(prompt) => prompt.vectors.val().into_data(),
             Self::PTuning(prompt) => prompt.vectors().into_data(),
             Self::PrefixTuning(prefix) => prefix.keys_and_values().into_data(),
             Self::Deep(prompt) => prompt.vectors.val().into_data(),
@@ -237,7 +228,6 @@ impl Prefix {
         match self {
             Self::PromptTuning(_) | Self::PTuning(_) => "prompt-tuning",
             Self::PrefixTuning(_) => "prefix-tuning",
-            Self::Shallow(_) => "shallow",
             Self::Deep(_) => "deep",
         }
     }
@@ -248,12 +238,10 @@ impl Prefix {
         if shape.contains(&0) {
             return None;
         }
-        let soft = |numbers| SoftPrompt {
-            vectors: Param::from_data(numbers, device),
-        };
         Some(match (kind, shape.len()) {
-            ("prompt-tuning", 2) => Self::PromptTuning(soft(numbers)),
-            ("shallow", 2) => Self::Shallow(soft(numbers)),
+            ("prompt-tuning", 2) => Self::PromptTuning(SoftPrompt {
+                vectors: Param::from_data(numbers, device),
+            }),
             ("prefix-tuning", 2) => Self::PrefixTuning(PrefixTuning {
                 table: Param::from_data(numbers, device),
                 network: None,

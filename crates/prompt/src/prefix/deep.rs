@@ -1,22 +1,23 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 use crucible_transformer::ConfigError;
 use schemars::JsonSchema;
 
-use super::Sizes;
 use super::config::{at_least_one, fits};
+use super::{Sizes, SoftPromptInit};
 
 /// Configuration of a [`DeepPrompt`].
 #[derive(Config, Debug, JsonSchema)]
 pub struct DeepPromptConfig {
-    /// How many vectors each layer has.
+    /// Vectors of each layer.
     pub tokens: usize,
+    /// Layers that have vectors of their own, from the first; 1 is shallow.
+    pub layers: usize,
 }
 
-/// Trained vectors at the input of each layer of an encoder, in the places of those before (VPT-deep, Jia et al. 2022,
-/// section 3.2).
+/// Trained vectors at the input of the first layers of an encoder, in the places of those of the layer before (VPT, Jia et
+/// al. 2022, section 3.2: shallow in one layer, deep in all).
 #[derive(Module, Debug)]
 pub struct DeepPrompt {
     /// `[layers, tokens, d_model]`.
@@ -33,21 +34,26 @@ impl DeepPromptConfig {
         ConfigError::unless(sizes.d_keys.is_none(), "prefix", || {
             "is `deep`, which encoders take; a causal model takes `prefix-tuning`".into()
         })?;
+        let (layers, most) = (self.layers, sizes.layers);
+        ConfigError::unless((1..=most).contains(&layers), "layers", || {
+            format!("is {layers}, but must lie between 1 and the {most} layers of the model")
+        })?;
         fits(self.tokens, sizes)
     }
 
     /// Numbers that train.
     pub fn parameters(&self, sizes: &Sizes) -> usize {
-        sizes.layers * self.tokens * sizes.d_model
+        self.layers * self.tokens * sizes.d_model
     }
 
-    /// A prompt that has not been trained.
-    pub fn init(&self, sizes: &Sizes, device: &Device) -> DeepPrompt {
-        let xavier = Initializer::XavierUniform { gain: 1.0 };
-        let width = Some(sizes.d_model);
-        let shape = [sizes.layers, self.tokens, sizes.d_model];
+    /// A prompt that has not been trained and starts like `init`; of words it is the first layer that does.
+    ///
+    /// # Panics
+    /// When [`SoftPromptInit::check`] fails.
+    pub fn init(&self, init: &SoftPromptInit, sizes: &Sizes, device: &Device) -> DeepPrompt {
+        let shape = [self.layers, self.tokens, sizes.d_model];
         DeepPrompt {
-            vectors: xavier.init_with(shape, width, width, device),
+            vectors: init.vectors(shape, sizes, device),
         }
     }
 }

@@ -3,11 +3,11 @@
 //! | file | one idea |
 //! |---|---|
 //! | `backbone` | what a prompt must know of the model that it stands before |
-//! | `soft` | vectors at the input: prompt tuning, VPT-shallow |
+//! | `soft` | vectors at the input: prompt tuning |
 //! | `encoder` | the same, made by a network from inner vectors: P-tuning |
 //! | `keys` | keys and values at every layer: prefix tuning |
-//! | `deep` | each layer's own vectors: VPT-deep |
-//! | `config` | the five as one enum pair |
+//! | `deep` | vectors in the first layers of an encoder: VPT |
+//! | `config` | the four as one enum pair |
 //! | `prefixed` | a frozen model with its prompt |
 //! | `file` | a prompt as a small file |
 //!
@@ -30,6 +30,7 @@ pub use encoder::{PTuning, PTuningConfig, PromptEncoder};
 pub use file::PromptFileError;
 pub use keys::{PrefixTuning, PrefixTuningConfig, Reparameterisation};
 pub use prefixed::Prefixed;
+pub(crate) use prefixed::shared;
 pub use soft::{SoftPrompt, SoftPromptConfig, SoftPromptInit};
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ impl Prefixed<TextEncoder> {
         types: Option<Tensor<2, Int>>,
         padding: Option<Tensor<2, Bool>>,
     ) -> Encoded {
-        let prompt = self.prefix.vectors();
+        let prompt = self.prefix.vectors().map(shared);
         self.backbone.forward_prompted(ids, types, padding, prompt)
     }
 }
@@ -135,6 +135,14 @@ impl Prefixed<Vit> {
     /// - as there: the output has nothing of the prompt
     pub fn forward(&self, images: Tensor<4>) -> Encoded {
         self.backbone
-            .forward_prompted(images, self.prefix.vectors())
+            .forward_prompted(images, self.prefix.vectors().map(shared))
     }
+}
+
+/// The same for every sequence.
+///
+/// # Shapes
+/// - from `[layers, tokens, d_model]` to `[layers, 1, tokens, d_model]`
+pub(crate) fn shared(vectors: Tensor<3>) -> Tensor<4> {
+    vectors.unsqueeze_dim(1)
 }

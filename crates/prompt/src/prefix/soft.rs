@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Sizes;
 use super::config::{at_least_one, fits};
 
-/// How a [`SoftPrompt`] starts.
+/// How the vectors of a prompt start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
 pub enum SoftPromptInit {
@@ -38,13 +38,87 @@ pub struct SoftPromptConfig {
     pub init: SoftPromptInit,
 }
 
-/// Trained vectors at the input: before the embedded words (prompt tuning, Lester et al. 2021), or between `[CLS]` and
-/// the patches (VPT-shallow, Jia et al. 2022). In a causal model they take positions as words do; in an encoder they
-/// take none.
+/// Trained vectors before the embedded words (prompt tuning, Lester et al. 2021). In a causal model they take positions as
+/// words do; in an encoder they take none.
 #[derive(Module, Debug)]
 pub struct SoftPrompt {
     /// `[tokens, d_model]`.
     pub vectors: Param<Tensor<2>>,
+}
+
+impl SoftPromptInit {
+    /// Whether a model of those sizes has what they start from.
+    ///
+    /// # Errors
+    /// The first field that does not fit.
+    pub fn check(&self, sizes: &Sizes) -> Result<(), ConfigError> {
+        let words = sizes.words.as_ref().map(Tensor::dims);
+        match self {
+            Self::Normal | Self::Xavier => Ok(()),
+            Self::Uniform => ConfigError::unless(words.is_some(), "init", || {
+                "is `uniform`, in the range of the words, but the model reads none; take `xavier`"
+                    .into()
+            }),
+            Self::Words { ids } => {
+                let [vocabulary, _] = words.unwrap_or_default();
+                ConfigError::unless(!ids.is_empty(), "ids", || "must name a word".into())?;
+                let unknown = ids.iter().find(|&&id| id as usize >= vocabulary);
+                ConfigError::unless(unknown.is_none(), "ids", || {
+                    format!("are {ids:?}, but the model knows {vocabulary} words")
+                })
+            }
+        }
+    }
+
+    /// Vectors that start so. Those of words come first, in as many as the last but one axis has; whatever other axes
+    /// count beyond that is normal.
+    ///
+    /// # Shapes
+    /// - `shape`: `[.., tokens, d_model]`
+    ///
+    /// # Panics
+    /// When [`check`](Self::check) fails.
+    pub(super) fn vectors<const D: usize>(
+        &self,
+        shape: [usize; D],
+        sizes: &Sizes,
+        device: &Device,
+    ) -> Param<Tensor<D>> {
+        if let Err(error) = self.check(sizes) {
+            panic!("{error}");
+        }
+        let normal = embedding_initializer();
+        match (self, &sizes.words) {
+            (Self::Uniform, Some(words)) => {
+                let [min, max] = [words.clone().min(), words.clone().max()];
+                let [min, max] = [min, max].map(|x| x.into_scalar::<f64>());
+                Initializer::Uniform { min, max }.init(shape, device)
+            }
+            (Self::Words { ids }, Some(words)) => {
+                let tokens = shape[D - 2];
+                let ids = ids.iter().cycle().take(tokens).map(|&id| id as i32);
+                let ids = TensorData::new(ids.collect::<Vec<i32>>(), [tokens]);
+                let ids = Tensor::<1, Int>::from_data(ids, &words.device());
+                let rows = words.clone().detach().select(0, ids).into_data();
+                // The rest is drawn when the vectors are first used, and the words are put in then.
+                normal
+                    .init(shape, device)
+                    .init_mapper(move |drawn: Tensor<D>| {
+                        let mut first = drawn.dims();
+                        first[..D - 2].fill(1);
+                        let rows = Tensor::<2>::from_data(rows.clone(), &drawn.device());
+                        let places = first.map(|count| 0..count);
+                        drawn.slice_assign(places, rows.reshape(first))
+                    })
+            }
+            (Self::Xavier, _) => {
+                let xavier = Initializer::XavierUniform { gain: 1.0 };
+                let width = Some(sizes.d_model);
+                xavier.init_with(shape, width, width, device)
+            }
+            _ => normal.init(shape, device),
+        }
+    }
 }
 
 impl SoftPromptConfig {
@@ -55,22 +129,7 @@ impl SoftPromptConfig {
     pub fn check(&self, sizes: &Sizes) -> Result<(), ConfigError> {
         at_least_one("tokens", self.tokens)?;
         fits(self.tokens, sizes)?;
-        let words = sizes.words.as_ref().map(Tensor::dims);
-        match &self.init {
-            SoftPromptInit::Normal | SoftPromptInit::Xavier => Ok(()),
-            SoftPromptInit::Uniform => ConfigError::unless(words.is_some(), "init", || {
-                "is `uniform`, in the range of the words, but the model reads none; take `xavier`"
-                    .into()
-            }),
-            SoftPromptInit::Words { ids } => {
-                let [vocabulary, _] = words.unwrap_or_default();
-                ConfigError::unless(!ids.is_empty(), "ids", || "must name a word".into())?;
-                let unknown = ids.iter().find(|&&id| id as usize >= vocabulary);
-                ConfigError::unless(unknown.is_none(), "ids", || {
-                    format!("are {ids:?}, but the model knows {vocabulary} words")
-                })
-            }
-        }
+        self.init.check(sizes)
     }
 
     /// Numbers that train.
@@ -86,28 +145,8 @@ impl SoftPromptConfig {
         if let Err(error) = self.check(sizes) {
             panic!("{error}");
         }
-        let shape = [self.tokens, sizes.d_model];
-        let random = |initializer: Initializer| initializer.init(shape, device);
-        let vectors = match (&self.init, &sizes.words) {
-            (SoftPromptInit::Uniform, Some(words)) => {
-                let [min, max] = [words.clone().min(), words.clone().max()];
-                let [min, max] = [min, max].map(|x| x.into_scalar::<f64>());
-                random(Initializer::Uniform { min, max })
-            }
-            (SoftPromptInit::Words { ids }, Some(words)) => {
-                let ids = ids.iter().cycle().take(self.tokens).map(|&id| id as i32);
-                let ids = TensorData::new(ids.collect::<Vec<i32>>(), [self.tokens]);
-                let ids = Tensor::<1, Int>::from_data(ids, &words.device());
-                let rows = words.clone().detach().select(0, ids);
-                Param::from_data(rows.into_data(), device)
-            }
-            (SoftPromptInit::Xavier, _) => {
-                let xavier = Initializer::XavierUniform { gain: 1.0 };
-                let width = Some(sizes.d_model);
-                xavier.init_with(shape, width, width, device)
-            }
-            _ => random(embedding_initializer()),
-        };
-        SoftPrompt { vectors }
+        SoftPrompt {
+            vectors: (self.init).vectors([self.tokens, sizes.d_model], sizes, device),
+        }
     }
 }

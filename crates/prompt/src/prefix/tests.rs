@@ -49,8 +49,8 @@ fn of_language() -> Vec<PrefixConfig> {
 fn of_encoders() -> Vec<PrefixConfig> {
     vec![
         PrefixConfig::PTuning(PTuningConfig::new(3)),
-        PrefixConfig::Shallow(soft(3).with_init(SoftPromptInit::Xavier)),
-        PrefixConfig::Deep(DeepPromptConfig::new(3)),
+        PrefixConfig::Deep(DeepPromptConfig::new(3, 1)),
+        PrefixConfig::Deep(DeepPromptConfig::new(3, 2)),
     ]
 }
 
@@ -244,6 +244,19 @@ fn prompts_begin_as_they_are_told() {
         let word = words.clone().narrow(0, word, 1);
         assert_eq!(difference(of_words.clone().narrow(0, row, 1), word), 0.0);
     }
+    // Of several layers the first; the others are drawn.
+    let (encoder, config) = (text().sizes(), DeepPromptConfig::new(3, 2));
+    let init = SoftPromptInit::Words { ids: vec![4, 2] };
+    let deep = config.init(&init, &encoder, &device()).vectors;
+    assert!(deep.is_require_grad());
+    let [first, second] = [0, 1].map(|layer| deep.val().narrow(0, layer, 1).squeeze_dim::<2>(0));
+    let of_encoder = encoder.words.clone().unwrap();
+    for (row, word) in [4, 2, 4].into_iter().enumerate() {
+        let word = of_encoder.clone().narrow(0, word, 1);
+        assert_eq!(difference(first.clone().narrow(0, row, 1), word), 0.0);
+    }
+    let largest = second.abs().max().into_scalar::<f32>();
+    assert!(0.0 < largest && largest < 0.2, "{largest}");
     let uniform = vectors(soft(20).with_init(SoftPromptInit::Uniform));
     let range = |x: Tensor<2>| [x.clone().min(), x.max()].map(|x| x.into_scalar::<f32>());
     let ([min, max], [least, most]) = (range(uniform), range(words));
@@ -294,21 +307,23 @@ fn what_does_not_fit_names_the_field() {
             "prefix",
         ),
         (
-            PrefixConfig::Deep(DeepPromptConfig::new(0)),
+            PrefixConfig::Deep(DeepPromptConfig::new(0, 1)),
             &image,
             "tokens",
         ),
         (
-            PrefixConfig::Deep(DeepPromptConfig::new(2)),
+            PrefixConfig::Deep(DeepPromptConfig::new(2, 1)),
             &tight,
             "tokens",
         ),
-        (PrefixConfig::Shallow(soft(3)), &text, "tokens"),
-        (PrefixConfig::deep(), &causal, "prefix"),
+        (PrefixConfig::PromptTuning(soft(3)), &text, "tokens"),
+        (PrefixConfig::deep(0), &image, "layers"),
+        (PrefixConfig::deep(3), &image, "layers"),
+        (PrefixConfig::deep(1), &causal, "prefix"),
         (words(Vec::new()), &causal, "ids"),
         (words(vec![3, 11]), &causal, "ids"),
         (words(vec![3]), &image, "ids"),
-        (PrefixConfig::Shallow(uniform), &image, "init"),
+        (PrefixConfig::PromptTuning(uniform), &image, "init"),
     ] {
         let error = config.init(sizes, &device()).unwrap_err();
         assert_eq!(error.field, field, "{config:?}");
@@ -320,7 +335,7 @@ fn what_does_not_fit_names_the_field() {
     ] {
         assert_eq!(config.check(&causal), Ok(()));
     }
-    for config in [PrefixConfig::shallow(), PrefixConfig::deep()] {
+    for config in [PrefixConfig::deep(1), PrefixConfig::deep(2)] {
         assert_eq!(config.check(&image), Ok(()));
     }
 }
@@ -352,7 +367,7 @@ fn a_prompt_is_a_small_file_of_one_model() {
         let loaded = Prefixed::load(&path, model.backbone.clone(), &device()).unwrap();
         assert_eq!(difference(of_words(&loaded), of_words(&model)), 0.0);
     }
-    let model = before(vision(), &PrefixConfig::deep());
+    let model = before(vision(), &PrefixConfig::deep(2));
     model.save(&path).unwrap();
     let loaded = Prefixed::load(&path, model.backbone.clone(), &device()).unwrap();
     let images = values([2, 3, 16, 16], 1, &device());
@@ -376,9 +391,7 @@ fn damaged_files_are_told() {
     let path = folder.path().join("prompt.safetensors");
     let load = || Prefixed::load(&path, text(), &device()).unwrap_err();
     assert!(matches!(load(), PromptFileError::Io { .. }));
-    before(text(), &PrefixConfig::shallow())
-        .save(&path)
-        .unwrap();
+    before(text(), &PrefixConfig::deep(1)).save(&path).unwrap();
     let whole = std::fs::read(&path).unwrap();
     for length in 0..whole.len() {
         std::fs::write(&path, &whole[..length]).unwrap();
@@ -397,13 +410,13 @@ fn damaged_files_are_told() {
         std::fs::write(&path, bytes).unwrap();
         load().to_string()
     };
-    assert!(text_of("shallow", "shadows").contains("`shadows`"));
+    assert!(text_of("\"deep\"", "\"peep\"").contains("`peep`"));
     assert!(text_of("\"F32\"", "\"I32\"").contains("not F32"));
-    let empty = TensorData::new(Vec::<f32>::new(), [0, 8]);
-    assert!(Prefix::of("shallow", empty, &device()).is_none());
+    let empty = TensorData::new(Vec::<f32>::new(), [1, 0, 8]);
+    assert!(Prefix::of("deep", empty, &device()).is_none());
     assert!(text_of("crucible.prompt", "crucible.prompz").contains("does not say"));
     let nowhere = folder.path().join("nowhere/prompt.safetensors");
-    let error = before(text(), &PrefixConfig::shallow())
+    let error = before(text(), &PrefixConfig::deep(1))
         .save(&nowhere)
         .unwrap_err();
     assert!(matches!(error, PromptFileError::Io { .. }), "{error}");

@@ -1,7 +1,8 @@
 //! Presets of the `prompting-vision` recipe.
 
 use crucible_datasets::{AugmentConfig, LoaderConfig};
-use crucible_prompt::dual::{DepthConfig, DualPromptConfig};
+use crucible_prompt::dual::DualPromptConfig;
+use crucible_prompt::prefix::DeepPromptConfig;
 use crucible_training::{Preset, TrainingConfig, config};
 
 use super::VisionConfig;
@@ -23,9 +24,10 @@ pub const PRESETS: [Preset; 3] = [
 pub fn config(preset: &str, choices: &toml::Table) -> VisionConfig {
     let kind = config::choice(choices, "prompt", "kind").unwrap_or("text");
     let (tokens, layers) = (8, 2);
-    let depth = |layers| DepthConfig { tokens, layers };
+    let depth = |layers| DeepPromptConfig::new(tokens, layers);
     let prompt = match kind {
         "none" => DualPromptConfig::None,
+        "conditional" => DualPromptConfig::Conditional(depth(1)),
         "vision" => DualPromptConfig::Vision(depth(1)),
         "both" => DualPromptConfig::Both(depth(layers)),
         "coupled" => DualPromptConfig::Coupled(depth(layers)),
@@ -38,6 +40,7 @@ pub fn config(preset: &str, choices: &toml::Table) -> VisionConfig {
         templates: vec!["{mask}".into()],
         words: Vec::new(),
         prompt,
+        init_words: String::new(),
         augment: AugmentConfig {
             crop_padding: 6,
             flip: true,

@@ -1,15 +1,16 @@
 //! The image tower of a model that speaks.
 
 use burn::tensor::Device;
-use crucible_datasets::{Filter, Fit, ImageConfig};
+use crucible_datasets::ImageConfig;
 use crucible_fusion::Features;
 use crucible_training::{Error, Run};
 use crucible_transformer::{Activation, EncoderConfig, Pooling};
 use crucible_vision::{Vit, VitConfig};
-use crucible_weights::{Preprocessing, Resample, Resize, VisionCheckpoint};
+use crucible_weights::{Preprocessing, VisionCheckpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::prepared::image_config;
 use crate::setting::setting;
 use crate::{Origin, report};
 
@@ -146,7 +147,7 @@ impl SightConfig {
     fn check_images(&self, prepared: &Preprocessing, images: &ImageConfig) -> Result<(), Error> {
         let wants = |what: String| {
             Err(Error::Usage(format!(
-                "the tower of {} wants {what}",
+                "the image tower of {} wants {what}",
                 self.weights
             )))
         };
@@ -155,25 +156,12 @@ impl SightConfig {
             let (mean, std) = (prepared.mean, prepared.std);
             return wants(format!("image.mean={mean:?} and image.std={std:?}"));
         }
-        // Images that come as they are have the tower's size already.
-        let Some(resize) = prepared.resize else {
-            return Ok(());
-        };
-        let (fit, edge) = match resize {
-            Resize::Exact([height, width]) if height == width => (Fit::Squash, height),
-            Resize::ShortestEdge(edge) => (Fit::Crop, edge),
-            Resize::Exact(sides) => {
-                return wants(format!("images of {sides:?} pixels, which are not square"));
-            }
-        };
-        let filter = match prepared.resample {
-            Resample::Bilinear => Filter::Bilinear,
-            Resample::Bicubic => Filter::Bicubic,
-            other => return wants(format!("a filter that is not there ({other:?})")),
-        };
-        if (images.fit, images.edge(), images.filter) == (fit, edge, filter) {
+        let wanted = image_config(&self.weights, prepared, images.size)?;
+        let of = |images: &ImageConfig| (images.fit, images.edge(), images.filter);
+        if prepared.resize.is_none() || of(images) == of(&wanted) {
             return Ok(());
         }
+        let (fit, edge, filter) = of(&wanted);
         let [fit, filter] =
             [format!("{fit:?}"), format!("{filter:?}")].map(|name| name.to_lowercase());
         wants(format!(
@@ -230,6 +218,8 @@ impl SightConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crucible_datasets::{Filter, Fit};
+    use crucible_weights::{Resample, Resize};
 
     /// As CLIP, DINOv2 and SigLIP have it.
     #[test]
