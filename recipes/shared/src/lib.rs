@@ -11,8 +11,9 @@ mod origin;
 mod setting;
 mod tokens;
 mod towers;
+mod vqa;
 
-pub use backbone::{DualBackbone, Frozen, LanguageBackbone};
+pub use backbone::{DualBackbone, Frozen, FusedBackbone, LanguageBackbone};
 pub use language::{LanguageConfig, Tune, check_vocabulary};
 pub use learn::{
     Rehearsal, data_name, final_split, image_collate, learn, learn_and_measure, learn_as_rehearsed,
@@ -22,3 +23,4 @@ pub use origin::{Origin, located, report};
 pub use setting::setting;
 pub use tokens::{reopen_tokenizer, tokenizer};
 pub use towers::{ImageTower, Layers, TextTower, TowersConfig};
+pub use vqa::{ANSWERS, VqaModel, fusion_input};
