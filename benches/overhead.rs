@@ -23,6 +23,7 @@ use crucible_datasets::{
 };
 use crucible_downstream::Vqa;
 use crucible_kernels::{Allocator, among_threads, keep_freed_memory};
+use crucible_shared::VqaModel;
 use crucible_training::optimizer::adamw;
 use crucible_training::{Recipe, Run, RunDir, RunRecord, TrainingConfig, fit};
 use std::sync::{Arc, Mutex, PoisonError};

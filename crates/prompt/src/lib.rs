@@ -7,6 +7,8 @@
 //! | [`calibration`] | what is taken off the scores that a prompt gives to every input |
 //! | [`prefix`] | continuous prompts: vectors that train in front of a model that does not |
 //! | [`dual`] | the same in front of both towers of a dual encoder |
+//! | [`fused`] | the same in front of a fused model, or made of the wording of an instruction |
+//! | [`instruction`] | an encoder of instructions, small beside the model that it asks |
 //!
 //! Scores are logarithms of probabilities, `[items][words]` or `[items][classes]`, in `f64` on the host; tensors
 //! stand only where something is trained.
@@ -15,6 +17,8 @@
 
 pub mod calibration;
 pub mod dual;
+pub mod fused;
+pub mod instruction;
 pub mod prefix;
 pub mod template;
 pub mod verbalizer;

@@ -132,7 +132,7 @@ pub fn reworded(data: &VqaData, answers: &[String], few: Few) -> Result<Reworded
         test.sort_by(|a, b| fraction(&a.id).total_cmp(&fraction(&b.id)));
         test.truncate(TESTED);
     }
-    let digest = digest(&["reworded", &data.digest, &format!("{few:?} {answers:?}")]);
+    let digest = digest(&["reworded", &data.digest]);
     let splits = [learnt(train, few), valid?, test?];
     let data = Data::in_memory(&data.name, splits, answers.to_vec(), digest);
     data.samples(Split::Train).map(|_| data)
@@ -234,13 +234,14 @@ mod tests {
         assert!(texts[0].is_disjoint(&texts[1]) && texts[0].is_disjoint(&texts[2]));
         assert!(texts[1].is_disjoint(&texts[2]));
         for items in &splits[1..] {
-            assert_eq!(items.len(), 200);
+            // Pictures whose questions leave more than one object are not asked about.
+            assert!((170..=200).contains(&items.len()), "{}", items.len());
             assert!(items.iter().all(|item| item.wordings.len() == 4));
             let pictures: HashSet<&str> = items
                 .iter()
                 .map(|item| item.id.rsplit_once('/').unwrap().0)
                 .collect();
-            assert_eq!(pictures.len(), 200);
+            assert_eq!(pictures.len(), items.len());
             for answer in ["yes", "no", "red", "circle"] {
                 assert!(items.iter().any(|item| item.answer == answer), "{answer}");
             }

@@ -1,0 +1,156 @@
+//! Pictures with questions in other words, and beside them further wordings that mean the same.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use burn::tensor::{Bool, Device, Tensor, TensorData};
+use crucible_datasets::instruction::tasks::Reworded;
+use crucible_datasets::{
+    CLS, Collate, DataError, Drawn, Question, SEP, Tokenizer, Tokens, TokensHost, UNK, VqaBatch,
+    VqaCollate, VqaHost, VqaSample,
+};
+use rand::RngExt;
+
+/// Questions about images, and their wordings as an encoder of instructions reads them.
+#[derive(Clone, Debug)]
+pub struct RewordedBatch {
+    /// Images and questions.
+    pub vqa: VqaBatch,
+    /// The wording of each question, then further ones that are not to be answered; none where the prompt reads none.
+    pub instructions: Option<Tokens>,
+    /// In training, which of these mean the same, `[instructions, instructions]`.
+    pub same: Option<Tensor<2, Bool>>,
+}
+
+/// A [`RewordedBatch`] in host memory.
+pub struct RewordedHost {
+    vqa: VqaHost,
+    instructions: Option<TokensHost>,
+    groups: Option<Vec<usize>>,
+}
+
+/// Makes [`RewordedBatch`]es: in training each item is asked in one of its wordings, else in all of them.
+pub struct RewordedCollate {
+    /// Makes batches of the frozen model.
+    pub vqa: VqaCollate,
+    /// Reads wordings for the encoder of instructions.
+    pub instructions: Option<Instructions>,
+}
+
+/// What wordings become.
+pub struct Instructions {
+    /// Of the run.
+    pub tokenizer: Arc<Tokenizer>,
+    /// Chance that a word of a training wording is hidden.
+    pub hidden: f64,
+    /// Further wordings for each question of a training batch.
+    pub paraphrases: usize,
+    /// All training wordings, group by group.
+    pub groups: Vec<Vec<String>>,
+    /// The group of each.
+    pub group_of: HashMap<String, usize>,
+}
+
+impl Instructions {
+    /// Ids of a training wording, of whose words some are hidden as if they were unknown.
+    fn hide(&self, text: &str, random: &mut impl RngExt) -> Result<Vec<u32>, DataError> {
+        let mut ids = self.tokenizer.encode(text)?;
+        let special = [CLS, SEP].map(|token| self.tokenizer.id(token));
+        if let Some(unknown) = self.tokenizer.id(UNK) {
+            for id in ids.iter_mut().filter(|id| !special.contains(&Some(**id))) {
+                if random.random_bool(self.hidden) {
+                    *id = unknown;
+                }
+            }
+        }
+        Ok(ids)
+    }
+}
+
+impl Collate for RewordedCollate {
+    type Sample = Reworded;
+    type Host = RewordedHost;
+    type Batch = RewordedBatch;
+
+    fn collate(&self, drawn: Vec<Drawn<Reworded>>) -> Result<RewordedHost, DataError> {
+        let (mut asked, mut read) = (Vec::new(), Vec::new());
+        let (mut further, mut groups, mut further_groups) = (Vec::new(), Vec::new(), Vec::new());
+        let mut training = false;
+        for item in drawn {
+            training |= item.draw.is_some();
+            let random = &mut item.masking();
+            let Drawn {
+                sample,
+                index,
+                draw,
+            } = item;
+            let count = sample.wordings.len();
+            let chosen = match draw {
+                Some(_) => {
+                    let one = random.random_range(0..count.max(1));
+                    one..(one + 1).min(count)
+                }
+                None => 0..count,
+            };
+            let question = |number: usize| Question {
+                id: format!("{}#{number}", sample.id),
+                text: sample.wordings[number].clone(),
+                answer: sample.answer.clone(),
+            };
+            let questions: Vec<Question> = chosen.map(question).collect();
+            if let Some(instructions) = &self.instructions {
+                for Question { text, .. } in &questions {
+                    if draw.is_none() {
+                        read.push(instructions.tokenizer.encode(text)?);
+                        continue;
+                    }
+                    read.push(instructions.hide(text, random)?);
+                    let Some(&group) = instructions.group_of.get(text) else {
+                        continue;
+                    };
+                    groups.push(group);
+                    let all = &instructions.groups[group];
+                    for _ in 0..instructions.paraphrases {
+                        let other = &all[random.random_range(0..all.len())];
+                        further.push(instructions.hide(other, random)?);
+                        further_groups.push(group);
+                    }
+                }
+            }
+            let sample = VqaSample {
+                id: sample.id,
+                image: sample.image,
+                questions,
+            };
+            asked.push(Drawn {
+                sample,
+                index,
+                draw,
+            });
+        }
+        read.extend(further);
+        groups.extend(further_groups);
+        let padding = |of: &Instructions| TokensHost::pad(&read, of.tokenizer.padding());
+        Ok(RewordedHost {
+            instructions: self.instructions.as_ref().map(padding),
+            groups: (training && groups.len() == read.len()).then_some(groups),
+            vqa: self.vqa.collate(asked)?,
+        })
+    }
+
+    fn upload(&self, host: RewordedHost, device: &Device) -> RewordedBatch {
+        let same = |groups: Vec<usize>| {
+            let rows = groups.len();
+            let pairs = groups
+                .iter()
+                .flat_map(|a| groups.iter().map(move |b| a == b));
+            let pairs = TensorData::new(pairs.collect::<Vec<bool>>(), [rows, rows]);
+            Tensor::from_data(pairs, device)
+        };
+        RewordedBatch {
+            vqa: self.vqa.upload(host.vqa, device),
+            instructions: host.instructions.map(|tokens| tokens.upload(device)),
+            same: host.groups.map(same),
+        }
+    }
+}
