@@ -2,6 +2,7 @@
 //! every step, the weights and the predictions are the same, bit for bit.
 
 use crate::prompting::texts;
+use crate::prompting_fused::answers;
 use crate::support::{COLOURS, borrowed, command, crucible, picture, read_json, read_json_lines};
 use crate::support::{small_training, small_vqa};
 use serde_json::Value;
@@ -12,7 +13,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// What is trained: a name and what makes it that.
-const TRAININGS: [(&str, &[&str]); 14] = [
+const TRAININGS: [(&str, &[&str]); 15] = [
     ("late", &["vqa"]),
     ("early", &["vqa", "--set", "fusion=early"]),
     ("mid", &["vqa", "--set", "fusion=mid"]),
@@ -36,6 +37,7 @@ const TRAININGS: [(&str, &[&str]); 14] = [
         "prefixes",
         &["prompting-text", "--set", "prefix=prefix-tuning"],
     ),
+    ("wordings", &["prompting-fused"]),
 ];
 /// Recipes without pictures.
 const WORDS: [&str; 3] = ["mlm", "instruction-text", "prompting-text"];
@@ -87,6 +89,7 @@ fn args(training: &[&str], out: &str, loader: [&str; 2]) -> Vec<String> {
                     "--set=backbone=llama",
                     "--set=template=user {text} {mask}",
                 ],
+                "prompting-fused" => &["--data=asked", "--set=backbone=answers"],
                 "prompting-vision" => &[
                     "--data=images",
                     "--set=backbone=tower",
@@ -158,6 +161,7 @@ fn data(folder: &Path) {
     }
     // What prompts stand before.
     texts(folder);
+    answers(folder, "late");
     let tower = [
         "train",
         "contrastive",

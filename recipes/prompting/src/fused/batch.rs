@@ -154,3 +154,134 @@ impl Collate for RewordedCollate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fused::align::{AlignConfig, AlignForm, Pairs};
+    use crate::fused::wordings::{Groups, training};
+    use crucible_datasets::instruction::tasks::{Few, reworded};
+    use crucible_datasets::{
+        AugmentConfig, Blank, Draw, ImageConfig, ImageProcessor, TokenizerConfig, open_vqa,
+    };
+
+    const SHOTS: usize = 2;
+    const PARAPHRASES: usize = 3;
+
+    fn items() -> (Vec<Reworded>, RewordedCollate) {
+        let easy = open_vqa("easy-vqa").unwrap();
+        let few = Few {
+            shots: SHOTS,
+            wordings: 1,
+            seed: 0,
+        };
+        let data = reworded(&easy, &easy.labels, few).unwrap();
+        let items: Vec<Reworded> = (0..data.train.len())
+            .map(|at| data.train.get(at).unwrap())
+            .collect();
+        let wordings = training(&items, true);
+        let align = AlignConfig {
+            form: AlignForm::Pull,
+            weight: 1.0,
+            scale: 1.0,
+            pairs: Pairs::Meanings,
+            clusters: 1,
+            paraphrases: PARAPHRASES,
+        };
+        let groups = Groups::of(&wordings, &align, || Ok(Vec::new())).unwrap();
+        assert_eq!(groups.purity, None);
+        let tokenizer = Tokenizer::new(&TokenizerConfig::default(), wordings.keys()).unwrap();
+        let tokenizer = Arc::new(tokenizer);
+        let images = ImageProcessor::new(&ImageConfig::symmetric(8)).unwrap();
+        let augment = AugmentConfig::default();
+        let vqa = VqaCollate::new(
+            Arc::new(images),
+            augment,
+            tokenizer.clone(),
+            &easy.labels,
+            Blank::None,
+        );
+        let instructions = Instructions {
+            tokenizer,
+            hidden: 0.0,
+            paraphrases: PARAPHRASES,
+            groups: groups.members,
+            group_of: groups.of,
+        };
+        let collate = RewordedCollate {
+            vqa: vqa.unwrap(),
+            instructions: Some(instructions),
+        };
+        (items, collate)
+    }
+
+    fn batch(collate: &RewordedCollate, items: &[Reworded], training: bool) -> RewordedBatch {
+        let drawn = items.iter().enumerate().map(|(index, sample)| Drawn {
+            sample: sample.clone(),
+            index,
+            draw: training.then_some(Draw {
+                seed: 0,
+                epoch: 0,
+                index,
+            }),
+        });
+        let host = collate.collate(drawn.collect()).unwrap();
+        collate.upload(host, &Device::flex())
+    }
+
+    #[test]
+    fn training_asks_once_and_reads_further_wordings_of_the_same_meaning() {
+        let (items, collate) = items();
+        let some = &items[..4];
+        let found = batch(&collate, some, true);
+        assert_eq!(found.vqa.image_of.dims(), [4]);
+        let rows = 4 * (1 + PARAPHRASES);
+        let instructions = found.instructions.unwrap();
+        assert_eq!(instructions.ids.dims()[0], rows);
+        // The questions come first, then what is aligned with each in turn.
+        let meaning = |row: usize| match row.checked_sub(4) {
+            None => some[row].meaning,
+            Some(further) => some[further / PARAPHRASES].meaning,
+        };
+        let same: Vec<bool> = found.same.unwrap().into_data().iter().collect();
+        for (at, same) in same.into_iter().enumerate() {
+            assert_eq!(same, meaning(at / rows) == meaning(at % rows));
+        }
+        // What is further is no copy of what is asked.
+        let [_, length] = instructions.ids.dims();
+        let ids: Vec<i64> = instructions.ids.into_data().iter().collect();
+        let texts: std::collections::HashSet<&[i64]> = ids.chunks(length).collect();
+        assert!(texts.len() > 8, "{}", texts.len());
+    }
+
+    #[test]
+    fn evaluation_asks_in_all_wordings_and_aligns_nothing() {
+        let (mut items, collate) = items();
+        items.truncate(2);
+        items[0].wordings = ["one?", "two?", "three?"].map(String::from).into();
+        let found = batch(&collate, &items, false);
+        let of: Vec<i64> = found.vqa.image_of.into_data().iter().collect();
+        assert_eq!(of, [0, 0, 0, 1]);
+        assert_eq!(found.instructions.unwrap().ids.dims()[0], 4);
+        assert!(found.same.is_none());
+        assert_eq!(found.vqa.ids[2], format!("{}#2", items[0].id));
+    }
+
+    #[test]
+    fn hidden_words_are_unknown_ones() {
+        let (_, mut collate) = items();
+        let instructions = collate.instructions.as_mut().unwrap();
+        instructions.hidden = 1.0;
+        let drawn = Drawn {
+            sample: (),
+            index: 0,
+            draw: None,
+        };
+        let text = "Name the color of the shape.";
+        let ids = instructions.hide(text, &mut drawn.masking()).unwrap();
+        let [start, unknown, end] =
+            [CLS, UNK, SEP].map(|token| instructions.tokenizer.id(token).unwrap());
+        assert_eq!((ids[0], ids[ids.len() - 1]), (start, end));
+        assert!(ids[1..ids.len() - 1].iter().all(|id| *id == unknown));
+    }
+}

@@ -2,7 +2,7 @@
 
 use crucible_datasets::{AugmentConfig, LoaderConfig, TokenizerConfig};
 use crucible_prompt::fused::{FusedPromptConfig, TokensConfig};
-use crucible_prompt::instruction::InstructionConfig;
+use crucible_prompt::instruction::{InstructionConfig, ReaderKind};
 use crucible_training::{Preset, TrainingConfig, config};
 
 use super::FusedConfig;
@@ -31,7 +31,7 @@ pub fn config(preset: &str, choices: &toml::Table) -> FusedConfig {
         "vision" => (FusedPromptConfig::Vision(tokens()), AlignForm::None),
         "both" => (FusedPromptConfig::Both(tokens()), AlignForm::None),
         _ => {
-            let config = InstructionConfig::new(4);
+            let config = InstructionConfig::new(4).with_encoder(ReaderKind::Transformer);
             (
                 FusedPromptConfig::Instructed(config),
                 AlignForm::Contrastive,
