@@ -94,11 +94,7 @@ fn whether(word: &str, of: Wordings) -> Vec<String> {
         fill(wording, &[("question", form), ("statement", &said)])
     };
     let tasks = [&YES_NO, &STATEMENT].map(|task| task.wordings(of));
-    tasks
-        .into_iter()
-        .flatten()
-        .map(|wording| asked(&wording))
-        .collect()
+    tasks.into_iter().flatten().map(asked).collect()
 }
 
 /// Pictures whose questions leave one color and one shape, as far as `answers` has what is to be answered.
