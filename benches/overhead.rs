@@ -21,8 +21,9 @@ use crucible_datasets::{
     EvalLoader, ImageProcessor, Samples, Tokenizer, TrainLoader, VqaBatch, VqaCollate, VqaSample,
     open_vqa,
 };
-use crucible_downstream::{Vqa, VqaModel};
+use crucible_downstream::Vqa;
 use crucible_kernels::{Allocator, among_threads, keep_freed_memory};
+use crucible_shared::VqaModel;
 use crucible_training::optimizer::adamw;
 use crucible_training::{Recipe, Run, RunDir, RunRecord, TrainingConfig, fit};
 use std::sync::{Arc, Mutex, PoisonError};

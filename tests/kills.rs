@@ -2,6 +2,7 @@
 //! every step, the weights and the predictions are the same, bit for bit.
 
 use crate::prompting::texts;
+use crate::prompting_fused::answers;
 use crate::support::{COLOURS, borrowed, command, crucible, picture, read_json, read_json_lines};
 use crate::support::{small_training, small_vqa};
 use serde_json::Value;
@@ -40,6 +41,7 @@ const TRAININGS: [(&str, &[&str]); 15] = [
         "prefixes",
         &["prompting-text", "--set", "prefix=prefix-tuning"],
     ),
+    ("wordings", &["prompting-fused"]),
 ];
 /// Recipes without pictures.
 const WORDS: [&str; 3] = ["mlm", "instruction-text", "prompting-text"];
@@ -91,6 +93,7 @@ fn args(training: &[&str], out: &str, loader: [&str; 2]) -> Vec<String> {
                     "--set=backbone=llama",
                     "--set=templates=[\"user {text} {mask}\"]",
                 ],
+                "prompting-fused" => &["--data=asked", "--set=backbone=answers"],
                 "prompting-vision" => &[
                     "--data=images",
                     "--set=backbone=tower",
@@ -162,6 +165,7 @@ fn data(folder: &Path) {
     }
     // What prompts stand before.
     texts(folder);
+    answers(folder, "late");
     let tower = [
         "train",
         "contrastive",

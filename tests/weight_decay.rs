@@ -1,7 +1,8 @@
 //! Weight decay leaves the embeddings, positions and tokens of the real models alone.
 
 use burn::tensor::Device;
-use crucible_downstream::{Vqa, VqaModel};
+use crucible_downstream::Vqa;
+use crucible_shared::VqaModel;
 use crucible_training::Recipe;
 use crucible_training::optimizer::parameters;
 use crucible_transformer::Pooling;

@@ -29,7 +29,7 @@ use crucible_downstream::{Captioning, Classification, Vqa};
 use crucible_instruction::{Text, Visual};
 use crucible_kernels::{Allocator, keep_freed_memory};
 use crucible_pretraining::{Contrastive, Mlm, Mvm, Rotation, Vlp};
-use crucible_prompting::{Text as PromptedText, Vision};
+use crucible_prompting::{Fused, Text as PromptedText, Vision};
 use crucible_training::tell;
 use crucible_training::{AnyRecipe, Error};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -53,6 +53,7 @@ const RECIPES: &[&dyn AnyRecipe] = &[
     &Visual,
     &PromptedText,
     &Vision,
+    &Fused,
 ];
 
 /// Train, compare and question multimodal models.

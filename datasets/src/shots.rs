@@ -65,18 +65,23 @@ impl<S: Labelled + Clone + Send + Sync + 'static> Data<S> {
                 });
             }
         }
-        let few = of_class.into_iter().flat_map(|(class, samples)| {
-            let draw = Draw {
-                seed,
-                epoch: 0,
-                index: class,
-            };
-            let order = Permutation::keyed(Purpose::Shots, draw, samples.len() as u64);
-            let places = (0..samples.len().min(shots)).map(move |at| order.at(at as u64) as usize);
-            places.filter_map(move |place| samples.get(place).cloned())
-        });
-        Ok(few.collect())
+        Ok(few(of_class, shots, seed))
     }
+}
+
+/// So many samples of each class, or all where it has fewer, drawn by the seed.
+pub(crate) fn few<S: Clone>(of_class: BTreeMap<usize, Vec<S>>, shots: usize, seed: u64) -> Vec<S> {
+    let few = of_class.into_iter().flat_map(|(class, samples)| {
+        let draw = Draw {
+            seed,
+            epoch: 0,
+            index: class,
+        };
+        let order = Permutation::keyed(Purpose::Shots, draw, samples.len() as u64);
+        let places = (0..samples.len().min(shots)).map(move |at| order.at(at as u64) as usize);
+        places.filter_map(move |place| samples.get(place).cloned())
+    });
+    few.collect()
 }
 
 #[cfg(test)]

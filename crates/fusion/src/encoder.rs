@@ -117,7 +117,14 @@ impl FusionEncoder {
     /// # Shapes
     /// - `tokens` and `padding` (`true` = padding): `[texts, words]`; output: tokens `[texts, words, d_model]`
     pub fn encode_text(&self, tokens: Tensor<2, Int>, padding: Tensor<2, Bool>) -> Encoded {
-        let text = self.text.forward(tokens, None, Some(padding));
+        self.project_text(self.text.forward(tokens, None, Some(padding)))
+    }
+
+    /// What the text tower gave, in the width of the fusion.
+    ///
+    /// # Shapes
+    /// - `text`: tokens `[texts, words, d_text]`; output: tokens `[texts, words, d_model]`
+    pub fn project_text(&self, text: Encoded) -> Encoded {
         match &self.text_projection {
             Some(projection) => Encoded {
                 tokens: project(projection, text.tokens),

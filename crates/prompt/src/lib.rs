@@ -8,6 +8,8 @@
 //! | [`prefix`] | continuous prompts: vectors that train in front of a model that does not |
 //! | [`dual`] | the same in front of both towers of a dual encoder |
 //! | [`seen`](mod@seen) | how far those vectors moved, and which words they lie near |
+//! | [`fused`] | the same in front of a fused model, or made of the wording of an instruction |
+//! | [`instruction`] | an encoder of instructions, small beside the model that it asks |
 //!
 //! Scores are logarithms of probabilities, `[items][words]` or `[items][classes]`, in `f64` on the host; tensors
 //! stand only where something is trained.
@@ -16,6 +18,8 @@
 
 pub mod calibration;
 pub mod dual;
+pub mod fused;
+pub mod instruction;
 pub mod prefix;
 pub mod seen;
 pub mod template;

@@ -136,7 +136,7 @@ pub(super) fn collected<S>(samples: &Samples<S>) -> Result<Vec<S>, DataError> {
 }
 
 /// Of what conversations are made of; the wordings are those of the version of Crucible.
-fn digest(parts: &[&str]) -> String {
+pub(super) fn digest(parts: &[&str]) -> String {
     let mut digest = Sha256::new();
     for part in parts {
         digest.update(part);

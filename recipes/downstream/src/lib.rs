@@ -6,4 +6,4 @@ mod vqa;
 
 pub use captioning::{Captioning, CaptioningConfig};
 pub use classification::{Classification, ClassificationConfig};
-pub use vqa::{Vqa, VqaConfig, VqaModel};
+pub use vqa::{Vqa, VqaConfig};

@@ -15,7 +15,9 @@ use crucible_datasets::{
     LoaderConfig, Split, Tokenizer, TokenizerConfig, VqaCollate, VqaData, open_vqa,
 };
 use crucible_fusion::FusionConfig;
-use crucible_shared::{TowersConfig, data_name, reopen_tokenizer, size, tokenizer};
+use crucible_shared::{
+    ANSWERS, TowersConfig, VqaModel, data_name, reopen_tokenizer, size, tokenizer,
+};
 use crucible_training::{
     Error, Outcome, Preset, Probe, Recipe, Run, Size, TrainingConfig, checkpoint, config,
 };
@@ -23,7 +25,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crucible_shared::classifier::{self, probabilities};
-pub use model::VqaModel;
 
 mod model;
 mod presets;
@@ -62,8 +63,6 @@ struct Task {
     answers: Vec<String>,
     collate: Arc<VqaCollate>,
 }
-
-const ANSWERS: &str = "answers.json";
 
 impl Task {
     /// Trains the tokenizer, or loads the user's, and saves it with the answers.

@@ -12,8 +12,9 @@ mod prepared;
 mod setting;
 mod tokens;
 mod towers;
+mod vqa;
 
-pub use backbone::{DualBackbone, Frozen, LanguageBackbone};
+pub use backbone::{DualBackbone, Frozen, FusedBackbone, LanguageBackbone};
 pub use language::{LanguageConfig, Tune, check_vocabulary};
 pub use learn::{
     Rehearsal, data_name, final_split, image_collate, learn, learn_and_measure, learn_as_rehearsed,
@@ -23,3 +24,4 @@ pub use origin::{Origin, located, report};
 pub use setting::setting;
 pub use tokens::{reopen_tokenizer, tokenizer};
 pub use towers::{ImageTower, Layers, TextTower, TowersConfig};
+pub use vqa::{ANSWERS, VqaModel, fusion_input};

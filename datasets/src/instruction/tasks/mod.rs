@@ -13,6 +13,7 @@ mod frames;
 mod lexicon;
 mod picture_wordings;
 mod question_wordings;
+mod rewordings;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use self::frames::framed;
 
 pub use self::captions::{from_captions, from_groups, from_names, plain};
 pub use self::demonstrations::{Demonstrations, with_demonstrations};
+pub use self::rewordings::{Few, Reworded, RewordedData, meanings, reworded, wordings};
 pub use self::text::text_tasks;
 pub use self::vqa::from_vqa;
 
