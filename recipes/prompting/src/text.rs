@@ -4,6 +4,8 @@
 //! crucible train prompting-text --set backbone=smollm2.gguf --set prefix=none                   # the template alone
 //! crucible train prompting-text --set backbone=smollm2.gguf --set prefix=none --set calibration=contextual
 //! crucible train prompting-text --set backbone=smollm2.gguf                                     # prompt tuning
+//! crucible train prompting-text --set backbone=smollm2.gguf --set prefix=none --set search=gradient # AutoPrompt
+//! crucible train prompting-text --set backbone=smollm2.gguf --set prefix=none --set search=generate # LM-BFF
 //! crucible compare prompting-text --set backbone=smollm2.gguf --set prefix=none --vary calibration=none,contextual,pmi,batch
 //! ```
 
@@ -30,11 +32,13 @@ use crate::words::ClassWords;
 use batch::WordCollate;
 use model::PromptedLanguageModel;
 use question::Question;
+use search::TemplateSearch;
 
 mod batch;
 mod model;
 mod presets;
 mod question;
+mod search;
 
 /// The recipe.
 pub struct Text;
@@ -90,6 +94,8 @@ pub struct TextConfig {
     pub shots: usize,
     /// How a text is asked about: `{text}` stands for it, `{mask}` for the label word, which comes last.
     pub template: String,
+    /// How another is found in its place, before anything trains: none, gradient or generate.
+    pub search: TemplateSearch,
     /// Label words of classes that are not to be called by their own name: `[{class = "1", words = ["great", "good"]}]`.
     pub words: Vec<ClassWords>,
     /// Vectors that train: none, prompt-tuning, p-tuning or prefix-tuning.
@@ -249,6 +255,7 @@ impl Recipe for Text {
     fn train(config: &TextConfig, run: &Run) -> Result<Outcome, Error> {
         let data = config.open("", run)?;
         run.record_data(&data.digest)?;
+        let config = &config.searched(&data, run)?;
         let (model, collate) = config.init(&data, run)?;
         let split = final_split(run);
         if model.prefix.is_none() {
@@ -273,6 +280,7 @@ impl Recipe for Text {
     fn evaluate(config: &TextConfig, run: &Run, data: &str, split: &str) -> Result<Outcome, Error> {
         let split = split.parse().map_err(Error::data)?;
         let data = config.open(data, run)?;
+        let config = &config.found(run)?;
         let (model, collate) = config.init(&data, run)?;
         let model = match model.prefix {
             None => model,

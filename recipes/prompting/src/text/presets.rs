@@ -2,9 +2,10 @@
 
 use crucible_datasets::LoaderConfig;
 use crucible_prompt::prefix::{PTuningConfig, PrefixTuningConfig, SoftPromptConfig};
+use crucible_prompt::template::search::{GeneratedSearch, GradientSearch};
 use crucible_training::{Preset, TrainingConfig, config};
 
-use super::{Calibration, TextConfig, Trained};
+use super::{Calibration, TemplateSearch, TextConfig, Trained};
 
 pub const PRESETS: [Preset; 3] = [
     Preset {
@@ -29,11 +30,17 @@ pub fn config(preset: &str, choices: &toml::Table) -> TextConfig {
         "prefix-tuning" => Trained::PrefixTuning(PrefixTuningConfig::new(tokens)),
         _ => Trained::PromptTuning(SoftPromptConfig::new(tokens)),
     };
+    let search = match config::choice(choices, "search", "kind") {
+        Some("gradient") => TemplateSearch::Gradient(GradientSearch::default()),
+        Some("generate") => TemplateSearch::Generate(GeneratedSearch::default()),
+        _ => TemplateSearch::None,
+    };
     let quick = TextConfig {
         backbone: String::new(),
         data: "reviews".into(),
         shots: 16,
         template: "Review: {text}\nSentiment: {mask}".into(),
+        search,
         words: Vec::new(),
         prefix,
         calibration: Calibration::None,
