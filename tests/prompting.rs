@@ -551,6 +551,148 @@ fn answers_are_told_in_every_way_and_say_what_they_changed() {
 }
 
 #[test]
+fn templates_are_searched_for_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let backbone = format!("--set=backbone={}", texts(folder.path()));
+    let fixed = [
+        "--data=texts",
+        "--set=shots=6",
+        "--set=prefix=none",
+        WORDS,
+        &backbone,
+    ];
+    for (kind, tokens, count) in [("gradient", 2, 5), ("generate", 3, 6)] {
+        let search = format!("--set=search={kind}");
+        let tokens_set = format!("--set=search.tokens={tokens}");
+        let kept = match kind {
+            "gradient" => "--set=search.kept=5",
+            _ => "--set=search.beam=6",
+        };
+        let more = [&search, &tokens_set, kept];
+        let train = |out: &str| {
+            let args = smoke("prompting-text", out, &[&fixed[..], &more].concat());
+            crucible(folder.path(), &args).expect(0)
+        };
+        let told = train(kind).stderr;
+        assert!(told.contains("search 1/"), "{told}");
+        let found = read_json(folder.path().join(kind).join("templates.json"));
+        let found = found.as_array().unwrap();
+        assert_eq!(found.len(), count, "{kind}");
+        for candidate in found {
+            let template = candidate["template"].as_str().unwrap();
+            let words = template.strip_prefix("{text} ").unwrap();
+            let words = words.strip_suffix(" {mask}").unwrap();
+            // No special token and no label word.
+            for word in words.split(' ') {
+                let plain = word.starts_with("word")
+                    || ["user", "assistant", "hello", "red"].contains(&word);
+                let label = ["word40", "word41", "word42"].contains(&word);
+                assert!(plain && !label, "{kind}: {template}");
+            }
+            let loss = candidate["loss"].as_f64().unwrap();
+            assert!(loss.is_finite() && loss > 0.0);
+        }
+        let accuracy: Vec<f64> = found
+            .iter()
+            .map(|found| found["accuracy"].as_f64().unwrap())
+            .collect();
+        assert!(accuracy.is_sorted_by(|a, b| a >= b), "{kind}: {accuracy:?}");
+        // The accuracy that was found is that of the recipe, which asks in its own way.
+        let first = found[0]["template"].as_str().unwrap();
+        assert!(told.contains(&format!("template: \"{first}\"")), "{told}");
+        let valid = crucible(folder.path(), &["--json", "eval", kind, "--split=valid"]);
+        let valid = valid.expect(0).json();
+        assert_eq!(
+            valid["metrics"]["accuracy"].as_f64(),
+            Some(accuracy[0]),
+            "{kind}"
+        );
+        // And the template written by hand asks the same.
+        let template = format!("--set=templates=[\"{first}\"]");
+        let written = [&fixed[..], &[&template]].concat();
+        let by_hand = format!("{kind}-written");
+        let written = smoke("prompting-text", &by_hand, &written);
+        crucible(folder.path(), &written).expect(0);
+        let result =
+            |out: &str| read_json(folder.path().join(out).join("result.json"))["test"].clone();
+        assert_eq!(result(kind), result(&by_hand));
+        // The same seed finds the same again.
+        train("again");
+        let [one, other] = [kind, "again"]
+            .map(|out| fs::read_to_string(folder.path().join(out).join("templates.json")).unwrap());
+        assert_eq!(one, other);
+        fs::remove_dir_all(folder.path().join("again")).unwrap();
+        // What was found is read, not searched for again: on a resume, and by `eval`, which needs it.
+        let path = folder.path().join(kind);
+        fs::remove_file(path.join("result.json")).unwrap();
+        let resume = smoke(
+            "prompting-text",
+            kind,
+            &[&fixed[..], &more, &["--resume"]].concat(),
+        );
+        let told = crucible(folder.path(), &resume).expect(0).stderr;
+        assert!(!told.contains("search 1/"), "{told}");
+        fs::remove_file(path.join("question.json")).unwrap();
+        let missing = crucible(folder.path(), &["eval", kind]).expect(2);
+        assert!(missing.stderr.contains("question.json"), "{missing:#?}");
+    }
+}
+
+#[test]
+fn a_prompt_is_exported_and_stands_before_the_same_model_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let backbone = texts(folder.path());
+    let set = format!("--set=backbone={backbone}");
+    let fixed = [
+        "--data=texts",
+        "--set=templates=[\"user {text} {mask}\"]",
+        WORDS,
+        &set,
+    ];
+    let run = |out: &str, more: &[&str]| {
+        let args = [&fixed[..], more].concat();
+        train(folder.path(), "prompting-text", out, &args)
+    };
+    for kind in ["prompt-tuning", "p-tuning", "prefix-tuning"] {
+        let trained = run(kind, &[&format!("--set=prefix={kind}")]);
+        let (out, path) = (
+            format!("{kind}-file"),
+            format!("--set=prefix.path={kind}-file"),
+        );
+        crucible(folder.path(), &["export", kind, &out]).expect(0);
+        let bytes = |file: &str| {
+            fs::metadata(folder.path().join(&out).join(file))
+                .unwrap()
+                .len()
+        };
+        assert!(bytes("adapter_model.safetensors") < 4 << 10);
+        let adapter = ["--set=prefix=adapter", &path];
+        let again = run(&format!("{kind}-again"), &adapter);
+        let [one, other] = [&trained, &again].map(|test| test["loss"].as_f64().unwrap());
+        assert!((one - other).abs() < 1e-6, "{kind}: {one} and {other}");
+        let more = [&adapter[..], &["--set=prefix.train=true"]].concat();
+        let further = run(&format!("{kind}-further"), &more);
+        assert!(further["loss"] != again["loss"]);
+        // None is overwritten.
+        let taken = crucible(folder.path(), &["export", kind, &out]).expect(2);
+        assert!(taken.stderr.contains("there already"), "{taken:#?}");
+    }
+    run("plain", &["--set=prefix=none"]);
+    let none = crucible(folder.path(), &["export", "plain", "nothing"]).expect(2);
+    assert!(none.stderr.contains("trained no prefix"), "{none:#?}");
+    // Another model of the same sizes is told by its weights.
+    let weights = Path::new(&backbone).join("model.safetensors");
+    let mut bytes = fs::read(&weights).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&weights, bytes).unwrap();
+    let adapter = ["--set=prefix=adapter", "--set=prefix.path=p-tuning-file"];
+    let args = smoke("prompting-text", "other", &[&fixed[..], &adapter].concat());
+    let other = crucible(folder.path(), &args).expect(2);
+    assert!(other.stderr.contains("other weights"), "{other:#?}");
+}
+
+#[test]
 fn questions_that_cannot_be_asked_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let backbone = format!("--set=backbone={}", texts(folder.path()));
@@ -590,6 +732,24 @@ fn questions_that_cannot_be_asked_are_told() {
         (&["--set=words=[{class=\"c\", words=[\"word1\"]}]"], "`c`"),
         (&["--set=prefix.tokens=0"], "prefix.tokens"),
         (&["--set=prefix.tokens=1000"], "prefix.tokens"),
+        (
+            &["--set=search=gradient", "--set=search.kept=0"],
+            "search.kept",
+        ),
+        (
+            &["--set=search=generate", "--set=search.beam=0"],
+            "search.beam",
+        ),
+        (
+            &["--set=search=generate", "--set=search.tokens=1000"],
+            "search: text 0 takes",
+        ),
+        (&["--set=search=generate", "--set=search.beem=1"], "beam"),
+        (&["--set=prefix=adapter"], "prefix.path is empty"),
+        (
+            &["--set=prefix=adapter", "--set=prefix.path=nowhere"],
+            "nowhere",
+        ),
     ] {
         let args = smoke("prompting-text", "refused", &["--data=texts", &backbone]);
         let output = crucible(folder.path(), &[&args[..], more].concat()).expect(2);

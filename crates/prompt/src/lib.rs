@@ -2,7 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`template`] | the text around an input, with a mask, pictures and soft prompts in it |
+//! | [`template`] | the text around an input, with a mask, pictures and soft prompts in it; searched for, too |
 //! | [`verbalizer`] | from scores of words to scores of classes |
 //! | [`calibration`] | what is taken off the scores that a prompt gives to every input |
 //! | [`prefix`] | continuous prompts: vectors that train in front of a model that does not |

@@ -7,6 +7,8 @@
 //! crucible train prompting-text --set backbone=smollm2.gguf --set prefix=none --set verbalizer=automatic
 //! crucible export runs/prompting-text-quick-seed0 prompt                                        # for peft, or for
 //! crucible train prompting-text --set backbone=smollm2.gguf --set prefix=adapter --set prefix.path=prompt
+//! crucible train prompting-text --set backbone=smollm2.gguf --set prefix=none --set search=gradient # AutoPrompt
+//! crucible train prompting-text --set backbone=smollm2.gguf --set prefix=none --set search=generate # LM-BFF
 //! crucible compare prompting-text --set backbone=smollm2.gguf --set prefix=none --vary calibration=none,contextual,pmi,batch
 //! ```
 
@@ -23,6 +25,7 @@ pub use adapter::export;
 use asking::{Asked, Asking, Opened};
 use learnt::{Start, tell_learnt};
 use score::{Calibrating, Scorer, texts};
+use search::TemplateSearch;
 use verbalizer::VerbalizerConfig;
 
 mod adapter;
@@ -35,6 +38,7 @@ mod model;
 mod presets;
 mod question;
 mod score;
+mod search;
 mod verbalizer;
 
 /// The recipe.
@@ -107,6 +111,8 @@ pub struct TextConfig {
     pub mean: Mean,
     /// So many solved texts of each class before each text.
     pub demonstrations: usize,
+    /// How another template is found in their place, before anything trains: none, gradient or generate.
+    pub search: TemplateSearch,
     /// Label words of classes that are not to be called by their own name: `[{class = "1", words = ["great", "good"]}]`.
     pub words: Vec<ClassWords>,
     /// How a class is told: manual (by its label words), automatic, knowledge, soft or prototypical.

@@ -4,6 +4,7 @@ mod demonstrations;
 mod ensemble;
 mod fill;
 mod parse;
+pub mod search;
 
 pub use demonstrations::{Example, SEPARATOR};
 pub use ensemble::{Ensemble, Mean};

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::WordCollate;
 use super::label_words::LabelWordsFinder;
 use super::model::{Head, PromptedLanguageModel};
-use super::question::{Question, encoded, solved, template, vectors};
+use super::question::{Question, encoded, solved, vectors};
 use super::score::texts;
 use super::verbalizer::VerbalizerConfig;
 use super::{TextConfig, Trained, adapter};
@@ -71,8 +71,7 @@ impl Asking {
         if run.resume && run.dir.file(FILE).exists() {
             return run.dir.read_json(FILE);
         }
-        let templates = config.templates.iter().map(|text| template(text));
-        let templates: Vec<Template> = templates.collect::<Result<_, _>>()?;
+        let templates = config.asked(data, backbone, run)?;
         if templates.is_empty() {
             let remedy = "templates is empty; take `[\"{text} {mask}\"]`";
             return Err(Error::Usage(remedy.into()));

@@ -2,12 +2,13 @@
 
 use crucible_datasets::LoaderConfig;
 use crucible_prompt::prefix::{PTuningConfig, PrefixTuningConfig, SoftPromptConfig};
+use crucible_prompt::template::search::{GeneratedSearch, GradientSearch};
 use crucible_training::{Preset, TrainingConfig, config};
 
 use crucible_prompt::template::Mean;
 
 use super::verbalizer::VerbalizerConfig;
-use super::{AdapterConfig, Calibration, TextConfig, Trained};
+use super::{AdapterConfig, Calibration, TemplateSearch, TextConfig, Trained};
 
 pub const PRESETS: [Preset; 3] = [
     Preset {
@@ -37,6 +38,11 @@ pub fn config(preset: &str, choices: &toml::Table) -> TextConfig {
         "prefix-tuning" => Trained::PrefixTuning(PrefixTuningConfig::new(tokens)),
         _ => Trained::PromptTuning(SoftPromptConfig::new(tokens)),
     };
+    let search = match config::choice(choices, "search", "kind") {
+        Some("gradient") => TemplateSearch::Gradient(GradientSearch::default()),
+        Some("generate") => TemplateSearch::Generate(GeneratedSearch::default()),
+        _ => TemplateSearch::None,
+    };
     let quick = TextConfig {
         backbone: String::new(),
         data: "reviews".into(),
@@ -44,6 +50,7 @@ pub fn config(preset: &str, choices: &toml::Table) -> TextConfig {
         templates: vec!["Review: {text}\nSentiment: {mask}".into()],
         mean: Mean::LogProbabilities,
         demonstrations: 0,
+        search,
         words: Vec::new(),
         verbalizer: VerbalizerConfig::preset(verbalizer),
         prefix,
