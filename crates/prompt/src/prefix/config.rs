@@ -223,33 +223,20 @@ impl Prefix {
         }
     }
 
-    /// The name of what is saved.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::PromptTuning(_) | Self::PTuning(_) => "prompt-tuning",
-            Self::PrefixTuning(_) => "prefix-tuning",
-            Self::Deep(_) => "deep",
-        }
-    }
-
-    /// What was saved, if there is such a kind and its numbers have as many axes, none of them empty.
-    pub fn of(kind: &str, numbers: TensorData, device: &Device) -> Option<Self> {
+    /// Of the [numbers](Self::numbers) of prompt or P-tuning, `[tokens, d_model]`, or of prefix tuning, `[tokens, layers * 2
+    /// * d_keys]`; none where they have other axes or an empty one.
+    pub fn of(numbers: TensorData, keys_and_values: bool, device: &Device) -> Option<Self> {
         let shape = numbers.shape().to_vec();
-        if shape.contains(&0) {
+        if shape.len() != 2 || shape.contains(&0) {
             return None;
         }
-        Some(match (kind, shape.len()) {
-            ("prompt-tuning", 2) => Self::PromptTuning(SoftPrompt {
-                vectors: Param::from_data(numbers, device),
-            }),
-            ("prefix-tuning", 2) => Self::PrefixTuning(PrefixTuning {
-                table: Param::from_data(numbers, device),
+        let numbers = Param::from_data(numbers, device);
+        Some(match keys_and_values {
+            false => Self::PromptTuning(SoftPrompt { vectors: numbers }),
+            true => Self::PrefixTuning(PrefixTuning {
+                table: numbers,
                 network: None,
             }),
-            ("deep", 3) => Self::Deep(DeepPrompt {
-                vectors: Param::from_data(numbers, device),
-            }),
-            _ => return None,
         })
     }
 }

@@ -9,7 +9,6 @@
 //! | `deep` | vectors in the first layers of an encoder: VPT |
 //! | `config` | the four as one enum pair |
 //! | `prefixed` | a frozen model with its prompt |
-//! | `file` | a prompt as a small file |
 //!
 //! What a network makes in training is fixed afterwards: [`Prefix::fixed`] gives the plain numbers that it amounts to, and
 //! these are all that is saved.
@@ -18,7 +17,6 @@ mod backbone;
 mod config;
 mod deep;
 mod encoder;
-mod file;
 mod keys;
 mod prefixed;
 mod soft;
@@ -27,7 +25,6 @@ pub use backbone::{Backbone, Sizes, digest};
 pub use config::{Prefix, PrefixConfig};
 pub use deep::{DeepPrompt, DeepPromptConfig};
 pub use encoder::{PTuning, PTuningConfig, PromptEncoder};
-pub use file::PromptFileError;
 pub use keys::{PrefixTuning, PrefixTuningConfig, Reparameterisation};
 pub use prefixed::Prefixed;
 pub(crate) use prefixed::shared;

@@ -1,14 +1,11 @@
-use std::path::Path;
-
 use burn::module::Module;
-use burn::tensor::{Bool, Device, Int, Tensor};
+use burn::tensor::{Bool, Int, Tensor};
 use crucible_transformer::{
     CausalLm, ConfigError, Encoded, Generates, KeyValueCache, Prompted, TextEncoder,
 };
 use crucible_vision::Vit;
 
-use super::file::{self, PromptFileError};
-use super::{Backbone, Prefix, digest};
+use super::{Backbone, Prefix};
 
 /// A frozen model and the prompt that trains in front of it.
 #[derive(Module, Debug)]
@@ -30,37 +27,6 @@ impl<M: Backbone> Prefixed<M> {
             backbone: backbone.no_grad(),
             prefix,
         })
-    }
-
-    /// Writes the prompt alone, [fixed](Prefix::fixed), with what tells its model from others: a safetensors file of
-    /// kilobytes.
-    ///
-    /// # Errors
-    /// [`PromptFileError::Io`]; an old file stays then.
-    pub fn save(&self, path: &Path) -> Result<(), PromptFileError> {
-        file::save(path, &self.prefix, &digest(&self.backbone))
-    }
-
-    /// The model with the prompt of a file.
-    ///
-    /// # Errors
-    /// When the file cannot be read or holds no prompt, and when the prompt was trained for another model.
-    pub fn load(path: &Path, backbone: M, device: &Device) -> Result<Self, PromptFileError> {
-        let (prefix, of) = file::load(path, device)?;
-        let size = |source| PromptFileError::Size {
-            path: path.to_owned(),
-            source,
-        };
-        let prefixed = Self::new(backbone, prefix).map_err(size)?;
-        let found = digest(&prefixed.backbone);
-        match found == of {
-            true => Ok(prefixed),
-            false => Err(PromptFileError::Backbone {
-                path: path.to_owned(),
-                expected: of,
-                found,
-            }),
-        }
     }
 }
 

@@ -357,67 +357,20 @@ fn configurations_are_written_by_their_names() {
 }
 
 #[test]
-fn a_prompt_is_a_small_file_of_one_model() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("prompt.safetensors");
+fn a_prompt_comes_back_from_its_numbers() {
     for config in of_language() {
         let model = before(language(), &config);
-        model.save(&path).unwrap();
-        assert!(path.metadata().unwrap().len() < 4096);
-        let loaded = Prefixed::load(&path, model.backbone.clone(), &device()).unwrap();
-        assert_eq!(difference(of_words(&loaded), of_words(&model)), 0.0);
+        let keys = matches!(model.prefix, Prefix::PrefixTuning(_));
+        let prefix = Prefix::of(model.prefix.numbers(), keys, &device()).unwrap();
+        let again = Prefixed::new(model.backbone.clone(), prefix).unwrap();
+        assert_eq!(difference(of_words(&again), of_words(&model)), 0.0);
+        // Before a model of other sizes it is refused.
+        let other = Prefix::of(model.prefix.numbers(), !keys, &device()).unwrap();
+        assert!(other.check(&model.backbone.sizes()).is_err(), "{config:?}");
     }
-    let model = before(vision(), &PrefixConfig::deep(2));
-    model.save(&path).unwrap();
-    let loaded = Prefixed::load(&path, model.backbone.clone(), &device()).unwrap();
-    let images = values([2, 3, 16, 16], 1, &device());
-    let pooled = [&model, &loaded].map(|model| model.forward(images.clone()).pooled);
-    let [a, b] = pooled;
-    assert_eq!(difference(a, b), 0.0);
-
-    // Another of the same sizes, one of another width, and one of another kind.
-    let error = Prefixed::load(&path, vision(), &device()).unwrap_err();
-    assert!(matches!(error, PromptFileError::Backbone { .. }), "{error}");
-    let wide = VitConfig::new(16, 8, EncoderConfig::new(12, 2, 12, 2)).init(&device());
-    let error = Prefixed::load(&path, wide, &device()).unwrap_err();
-    assert!(matches!(error, PromptFileError::Size { .. }), "{error}");
-    let error = Prefixed::load(&path, language(), &device()).unwrap_err();
-    assert!(matches!(error, PromptFileError::Size { .. }), "{error}");
-}
-
-#[test]
-fn damaged_files_are_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("prompt.safetensors");
-    let load = || Prefixed::load(&path, text(), &device()).unwrap_err();
-    assert!(matches!(load(), PromptFileError::Io { .. }));
-    before(text(), &PrefixConfig::deep(1)).save(&path).unwrap();
-    let whole = std::fs::read(&path).unwrap();
-    for length in 0..whole.len() {
-        std::fs::write(&path, &whole[..length]).unwrap();
-        assert!(
-            matches!(load(), PromptFileError::Format { .. }),
-            "{length} bytes"
-        );
+    for shape in [vec![1, 0], vec![2], vec![1, 1, 2]] {
+        let count = shape.iter().product();
+        let numbers = TensorData::new(vec![0f32; count], shape);
+        assert!(Prefix::of(numbers, false, &device()).is_none());
     }
-    let text_of = |from: &str, to: &str| {
-        let mut bytes = whole.clone();
-        let at = bytes
-            .windows(from.len())
-            .position(|part| part == from.as_bytes())
-            .unwrap();
-        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
-        std::fs::write(&path, bytes).unwrap();
-        load().to_string()
-    };
-    assert!(text_of("\"deep\"", "\"peep\"").contains("`peep`"));
-    assert!(text_of("\"F32\"", "\"I32\"").contains("not F32"));
-    let empty = TensorData::new(Vec::<f32>::new(), [1, 0, 8]);
-    assert!(Prefix::of("deep", empty, &device()).is_none());
-    assert!(text_of("crucible.prompt", "crucible.prompz").contains("does not say"));
-    let nowhere = folder.path().join("nowhere/prompt.safetensors");
-    let error = before(text(), &PrefixConfig::deep(1))
-        .save(&nowhere)
-        .unwrap_err();
-    assert!(matches!(error, PromptFileError::Io { .. }), "{error}");
 }

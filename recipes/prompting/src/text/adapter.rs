@@ -39,13 +39,10 @@ pub fn open(path: &str, opened: &Opened, sizes: &Sizes, device: &Device) -> Resu
             found.join(", ")
         )));
     }
-    let kind = match adapter.kind {
-        AdapterKind::PromptTuning | AdapterKind::PTuning => "prompt-tuning",
-        AdapterKind::PrefixTuning => "prefix-tuning",
-    };
+    let keys = adapter.kind == AdapterKind::PrefixTuning;
     let numbers = TensorData::new(adapter.values, adapter.shape);
     let refused = |reason: String| Error::Usage(format!("prefix.path: {path} {reason}"));
-    let prefix = Prefix::of(kind, numbers, device).ok_or_else(|| refused("is empty".into()))?;
+    let prefix = Prefix::of(numbers, keys, device).ok_or_else(|| refused("is empty".into()))?;
     let fits = prefix.check(sizes);
     fits.map_err(|error| refused(format!("does not fit the backbone: {error}")))?;
     Ok(prefix)
