@@ -1,8 +1,8 @@
 //! SIGKILL at any moment, and the run that goes on afterwards ends as one that was never killed: the loss of
 //! every step, the weights and the predictions are the same, bit for bit.
 
-use crate::prompting::texts;
 use crate::prompting_fused::answers;
+use crate::prompting_text::texts;
 use crate::support::{COLOURS, borrowed, command, crucible, picture, read_json, read_json_lines};
 use crate::support::{small_training, small_vqa};
 use serde_json::Value;

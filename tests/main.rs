@@ -22,6 +22,7 @@ mod parity; // the models against PyTorch
 mod pretraining; // what the objectives learn
 mod prompting; // prompts in front of frozen models
 mod prompting_fused; // prompts and instructions in front of a frozen vqa model
+mod prompting_text; // prompts in front of a frozen language model
 mod published; // published weights that answer and are tuned
 mod support; // what several of them need
 mod transfer; // what another run starts with
