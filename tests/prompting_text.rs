@@ -162,7 +162,8 @@ fn answers_are_told_in_every_way_and_say_what_they_changed() {
         assert_eq!(again["metrics"]["loss"], test["loss"], "{out}");
     }
     let shown = kept("shown", "question.json")["demonstrations"].clone();
-    assert_eq!(shown.as_array().unwrap().len(), 4);
+    // One more of each class takes the place of one that is asked about itself.
+    assert_eq!(shown.as_array().unwrap().len(), 6);
     assert_eq!(shown[0]["label_word"], "word40");
 
     let refined = run(
@@ -186,16 +187,34 @@ fn answers_are_told_in_every_way_and_say_what_they_changed() {
         &[
             "--set=verbalizer=automatic",
             "--set=verbalizer.words_per_class=2",
+            "--set=demonstrations=1",
         ],
     );
     let searched = kept("searched", "question.json");
     let found = searched["found"].as_array().unwrap();
     assert_eq!(found.len(), 4);
+    assert_eq!(
+        searched["demonstrations"][0]["label_word"],
+        found[0]["word"]
+    );
     for (found, class) in found.iter().zip(["a", "a", "b", "b"]) {
         assert_eq!(found["class"], class);
         let word = searched["verbalizer"]["words"][class].as_array().unwrap();
         assert!(word.contains(&found["word"]));
     }
+    // Other classes than the words stand for are not scored.
+    let others = folder.path().join("others");
+    fs::create_dir_all(&others).unwrap();
+    for split in ["train", "valid", "test"] {
+        let lines =
+            "{\"text\": \"word20\", \"label\": \"b\"}\n{\"text\": \"word30\", \"label\": \"c\"}\n";
+        fs::write(others.join(format!("{split}.jsonl")), lines).unwrap();
+    }
+    let others = crucible(folder.path(), &["eval", "manual", "--data=others"]).expect(2);
+    assert!(
+        others.stderr.contains("the prompt asks for a, b"),
+        "{others:#?}"
+    );
     let batch = run("batch", &["--set=calibration=batch"]);
     assert_eq!(batch["accuracy_uncalibrated"], plain["accuracy"]);
     let change = kept("batch", "prompt.json")["calibration"][0]["change"].clone();
@@ -382,6 +401,10 @@ fn questions_that_cannot_be_asked_are_told() {
         ),
         (&["--set=verbalizer=magic"], "magic"),
         (&["--set=words=[{class=\"c\", words=[\"word1\"]}]"], "`c`"),
+        (
+            &["--set=words=[{class=\"a\", words=[\"word8\"]}, {class=\"a\", words=[\"word9\"]}]"],
+            "`a` twice",
+        ),
         (&["--set=prefix.tokens=0"], "prefix.tokens"),
         (&["--set=prefix.tokens=1000"], "prefix.tokens"),
         (

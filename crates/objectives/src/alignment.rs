@@ -5,7 +5,7 @@ use crucible_kernels::matmul;
 
 use crate::contrastive::{NEVER, normalise};
 
-/// Mean squared distance of rows that mean the same, on the unit sphere (Wang and Isola 2020, section 4.2, with the
+/// Mean squared distance of rows that mean the same, on the unit sphere (Wang and Isola 2020, section 4.1, with the
 /// exponent 2); 0 where no two do. By itself it is smallest where all rows are equal: see [`uniformity`].
 ///
 /// # Shapes
@@ -20,7 +20,7 @@ pub fn pull(x: Tensor<2>, same: Tensor<2, Bool>) -> Tensor<1> {
 }
 
 /// How unevenly rows of different meaning lie on the unit sphere: the logarithm of the mean of `exp(-t distance^2)` over
-/// their pairs (Wang and Isola 2020, section 4.2). 0 where all are equal or mean the same, and lower the further they are
+/// their pairs (Wang and Isola 2020, section 4.1). 0 where all are equal or mean the same, and lower the further they are
 /// from each other.
 ///
 /// # Shapes

@@ -42,6 +42,8 @@ pub struct PromptAdapter {
     pub values: Vec<f32>,
     /// SHA-256 of each file of the weights it was trained for, by its name; nothing of a folder by other tools.
     pub weights: BTreeMap<String, String>,
+    /// SHA-256 of the file that it was read from; nothing of a prompt that was not.
+    pub read: BTreeMap<String, String>,
 }
 
 /// What `peft` asks for of the model.
@@ -116,6 +118,7 @@ impl PromptAdapter {
         let weights = origin.map(|origin| origin.weights).unwrap_or_default();
         let path = folder.join(WEIGHTS);
         let tensors = files::Tensors::open(&path)?;
+        let read = tensors.digests(&mut |_| ())?;
         let shape = tensors.shape(TENSOR).unwrap_or_default();
         let &[tokens, width] = shape else {
             let names: Vec<&str> = tensors.names().take(3).collect();
@@ -132,6 +135,7 @@ impl PromptAdapter {
             shape: [tokens, width],
             values: tensors.read(TENSOR)?,
             weights,
+            read,
         })
     }
 }
@@ -162,6 +166,7 @@ mod tests {
             shape: [2, 3],
             values: vec![0.5, -1.0, 2.0, 0.25, f32::MIN_POSITIVE, -0.0],
             weights: BTreeMap::from([("model.safetensors".into(), "abc".into())]),
+            read: BTreeMap::new(),
         }
     }
 
@@ -183,7 +188,10 @@ mod tests {
     fn a_prompt_comes_back_as_it_was() {
         let folder = saved();
         let path = folder.path().join("prompt");
-        assert_eq!(PromptAdapter::open(&path).unwrap(), adapter());
+        let found = PromptAdapter::open(&path).unwrap();
+        assert_eq!(found.read.len(), 1);
+        let read = found.read.clone();
+        assert_eq!(found, PromptAdapter { read, ..adapter() });
         // By another tool, which does not know what it was trained for.
         fs::remove_file(path.join(ORIGIN)).unwrap();
         assert!(PromptAdapter::open(&path).unwrap().weights.is_empty());

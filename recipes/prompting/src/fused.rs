@@ -51,6 +51,7 @@ pub struct FusedConfig {
     /// Pictures as easy-VQA has them: a name of the catalogue (`crucible data`) or a folder.
     pub data: String,
     /// So many pictures for each meaning (its color, whether it is red, ...) to learn from, drawn by the seed; 0 for all.
+    /// Validation has all of its own.
     pub shots: usize,
     /// So many wordings of each meaning to learn answers from, drawn by the seed; 0 for all.
     pub wordings: usize,
@@ -174,7 +175,8 @@ impl FusedConfig {
         backbone: &FusedBackbone,
         frozen: &Frozen<crucible_shared::VqaModel>,
     ) -> Result<(Instructions, Option<f64>), Error> {
-        let further = self.align.form != AlignForm::None && self.align.paraphrases > 0;
+        // What is not answered is known as words to every form, so that these differ in their loss alone.
+        let further = self.align.paraphrases > 0;
         let wordings = wordings::training(&items(data, Split::Train)?, further);
         let tokenizer = match fresh {
             true => tokenizer(&self.tokenizer, run, wordings.keys())?,
@@ -192,7 +194,10 @@ impl FusedConfig {
         let instructions = Instructions {
             tokenizer: Arc::new(tokenizer),
             hidden: self.hidden_words,
-            paraphrases: if further { self.align.paraphrases } else { 0 },
+            paraphrases: match self.align.form {
+                AlignForm::None => 0,
+                _ => self.align.paraphrases,
+            },
             groups: members,
             group_of: of,
         };
@@ -276,6 +281,7 @@ impl Recipe for Fused {
     const NAME: &'static str = "prompting-fused";
     const ABOUT: &'static str = "learns how to ask a frozen vqa model in other words (prompts, an aligned encoder of instructions)";
     const PRESETS: &'static [Preset] = &presets::PRESETS;
+    // What other words are about. One that always says the same has it too: `consistently_right` stands beside it.
     const METRIC: &'static str = "consistency";
     type Config = FusedConfig;
 

@@ -23,7 +23,9 @@ use serde::{Deserialize, Serialize};
 use crate::words::ClassWords;
 pub use adapter::export;
 use asking::{Asked, Asking, Opened};
+use batch::WordCollate;
 use learnt::{Start, tell_learnt};
+use model::PromptedLanguageModel;
 use score::{Calibrating, Scorer, texts};
 use search::TemplateSearch;
 use verbalizer::VerbalizerConfig;
@@ -159,19 +161,23 @@ impl TextConfig {
         (model, collate): &Asked,
         data: &LabelledTextData,
         split: Split,
-    ) -> Result<(Outcome, Vec<Calibrating>, Vec<f64>), Error> {
-        let scorer = Scorer {
+    ) -> Result<(Outcome, Vec<Calibrating>), Error> {
+        let scorer = self.scorer(run, model, collate);
+        scorer.score(self, &asking.templates, data, split)
+    }
+
+    fn scorer<'a>(
+        &self,
+        run: &'a Run,
+        model: &'a PromptedLanguageModel,
+        collate: &'a WordCollate,
+    ) -> Scorer<'a> {
+        Scorer {
             run,
             batch_size: self.loader.batch_size,
             model,
             collate,
-        };
-        let (outcome, calibrating) = scorer.score(self, &asking.templates, data, split)?;
-        let words = match model.verbalizer {
-            None => Vec::new(),
-            Some(_) => scorer.mean_words(&texts(data, split)?)?,
-        };
-        Ok((outcome, calibrating, words))
+        }
     }
 }
 
@@ -204,16 +210,13 @@ impl Recipe for Text {
             }
         };
         let asked = (model, collate);
-        let (outcome, calibrating, words) = config.score(run, &asking, &asked, &data, split)?;
-        tell_learnt(
-            run,
-            &opened,
-            &asking,
-            &start,
-            &asked.0,
-            &words,
-            &calibrating,
-        )?;
+        let (outcome, calibrating) = config.score(run, &asking, &asked, &data, split)?;
+        let (model, collate) = &asked;
+        let words = match model.verbalizer {
+            None => Vec::new(),
+            Some(_) => (config.scorer(run, model, collate)).mean_words(&texts(&data, split)?)?,
+        };
+        tell_learnt(run, &opened, &asking, &start, model, &words, &calibrating)?;
         Ok(match cost {
             None => outcome,
             Some(cost) => outcome.after(cost),
@@ -225,6 +228,7 @@ impl Recipe for Text {
         let data = config.open(data, run)?;
         let opened = config.backbone(run)?;
         let asking = Asking::reopen(run)?;
+        asking.answers(&data)?;
         let (model, collate) = asking.start(config, &opened, run)?;
         let model = match model.trains() {
             false => model,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct ClassWords {
     /// The class, by its name in the data.
     pub class: String,
-    /// One word at least; of several the mean counts.
+    /// One word at least.
     pub words: Vec<String>,
 }
 
@@ -25,6 +25,12 @@ pub fn label_words(given: &[ClassWords], labels: &[String]) -> Result<Vec<Vec<St
     if let Some(name) = named.find(|name| !labels.contains(name)) {
         let labels = labels.iter().map(String::as_str);
         return Err(Error::unknown("class of `words`", name, labels));
+    }
+    let twice = |of: &&ClassWords| given.iter().filter(|other| other.class == of.class).count() > 1;
+    if let Some(of) = given.iter().find(twice) {
+        let class = &of.class;
+        let remedy = "put all its words in one list";
+        return Err(Error::Usage(format!("words has `{class}` twice; {remedy}")));
     }
     let words = |label: &String| match given.iter().find(|of| of.class == *label) {
         None => Ok(vec![label.clone()]),

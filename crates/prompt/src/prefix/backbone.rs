@@ -1,8 +1,7 @@
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::tensor::Tensor;
 use crucible_transformer::{CausalBlock, CausalLm, Encoder, Positions, TextEncoder};
 use crucible_vision::Vit;
-use sha2::{Digest, Sha256};
 
 /// What a prompt must know of the model that it stands before.
 #[derive(Clone, Debug)]
@@ -76,38 +75,4 @@ impl Backbone for Vit {
 fn room(encoder: &Encoder, length: usize) -> Option<usize> {
     let longest = encoder.max_length()?;
     Some(longest.saturating_sub(length))
-}
-
-/// What identifies a model's weights: the SHA-256 of the paths, shapes and numbers of all its parameters, in hexadecimal.
-/// Whether it trains, which Burn has as booleans among them, makes no difference.
-pub fn digest<M: Module>(model: &M) -> String {
-    let mut digesting = Digesting::default();
-    model.visit(&mut digesting);
-    let digest = digesting.digest.finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[derive(Default)]
-struct Digesting {
-    path: Vec<String>,
-    digest: Sha256,
-}
-
-impl ModuleVisitor for Digesting {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let head = format!("{} {:?}\n", self.path.join("."), param.dims());
-        self.digest.update(head.as_bytes());
-        // As wide as any float of a model, so that nothing is rounded away.
-        let values = param.val().into_data();
-        let values = values.iter::<f32>().map(f32::to_le_bytes);
-        values.for_each(|value| self.digest.update(value));
-    }
 }

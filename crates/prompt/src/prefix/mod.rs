@@ -11,7 +11,7 @@
 //! | `prefixed` | a frozen model with its prompt |
 //!
 //! What a network makes in training is fixed afterwards: [`Prefix::fixed`] gives the plain numbers that it amounts to, and
-//! these are all that is saved.
+//! these are all that is exported.
 
 mod backbone;
 mod config;
@@ -21,7 +21,7 @@ mod keys;
 mod prefixed;
 mod soft;
 
-pub use backbone::{Backbone, Sizes, digest};
+pub use backbone::{Backbone, Sizes};
 pub use config::{Prefix, PrefixConfig};
 pub use deep::{DeepPrompt, DeepPromptConfig};
 pub use encoder::{PTuning, PTuningConfig, PromptEncoder};

@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
@@ -12,6 +12,32 @@ use crucible_vision::{Vit, VitConfig};
 
 use super::*;
 use crate::testing::{assert_gradients_reach_everything, device, difference, values};
+
+/// All numbers of a model, with the paths and shapes of its parameters.
+#[derive(Debug, Default, PartialEq)]
+struct Numbers(Vec<(String, Vec<usize>, Vec<u32>)>, Vec<String>);
+
+fn numbers_of<M: Module>(model: &M) -> Numbers {
+    let mut numbers = Numbers::default();
+    model.visit(&mut numbers);
+    numbers
+}
+
+impl ModuleVisitor for Numbers {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.1.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.1.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let values = param.val().into_data();
+        let bits = values.iter::<f32>().map(f32::to_bits).collect();
+        self.0.push((self.1.join("."), param.dims().to_vec(), bits));
+    }
+}
 
 /// Of two layers, with heads that share keys and positions that turn them.
 fn language() -> CausalLm {
@@ -108,7 +134,7 @@ fn all_of_every_prompt_trains_and_nothing_else() {
 fn steps_move_the_prompt_and_no_bit_of_the_model() {
     for config in of_language() {
         let mut model = before(language(), &config);
-        let (of_model, of_prompt) = (digest(&model.backbone), digest(&model.prefix));
+        let (of_model, of_prompt) = (numbers_of(&model.backbone), numbers_of(&model.prefix));
         let decay = Some(WeightDecayConfig::new(0.1));
         let mut optimizer = SgdConfig::new().with_weight_decay(decay).init();
         for _ in 0..3 {
@@ -116,26 +142,9 @@ fn steps_move_the_prompt_and_no_bit_of_the_model() {
             let gradients = GradientsParams::from_grads(loss.backward(), &model);
             model = optimizer.step(0.1, model, gradients);
         }
-        assert_eq!(digest(&model.backbone), of_model, "{config:?}");
-        assert_ne!(digest(&model.prefix), of_prompt, "{config:?}");
+        assert_eq!(numbers_of(&model.backbone), of_model, "{config:?}");
+        assert_ne!(numbers_of(&model.prefix), of_prompt, "{config:?}");
     }
-}
-
-#[test]
-fn a_digest_knows_every_number_and_nothing_else() {
-    struct Nudge;
-    impl ModuleMapper for Nudge {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            param.map(|tensor| tensor * 1.000_001)
-        }
-    }
-    let model = text();
-    let same = [model.clone(), model.clone().freeze(), model.clone().valid()];
-    assert_eq!(
-        same.map(|same| digest(&same)),
-        [(); 3].map(|()| digest(&model))
-    );
-    assert_ne!(digest(&model), digest(&model.clone().map(&mut Nudge)));
 }
 
 #[test]

@@ -93,6 +93,14 @@ impl LabelWords {
         self.classes.iter().map(|(class, _)| class.as_str())
     }
 
+    /// The words of each class.
+    pub fn of_classes(&self) -> Vec<Vec<String>> {
+        self.classes
+            .iter()
+            .map(|(_, words)| words.clone())
+            .collect()
+    }
+
     /// All words, class after class.
     pub fn words(&self) -> impl Iterator<Item = &str> {
         let words = self.classes.iter().flat_map(|(_, words)| words);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::tensor::{Device, TensorData};
+use burn::tensor::TensorData;
 use crucible_prompt::prefix::{Prefix, Sizes};
 use crucible_training::{Error, Recipe, Run, checkpoint, config, tell};
 use crucible_weights::{AdapterKind, AdapterModel, PromptAdapter};
@@ -16,14 +16,15 @@ use super::{Text, TextConfig};
 ///
 /// # Errors
 ///
-/// When it cannot be read, does not fit, or was trained for other weights.
-pub fn open(path: &str, opened: &Opened, sizes: &Sizes, device: &Device) -> Result<Prefix, Error> {
+/// When it cannot be read, does not fit, was trained for other weights, or has changed since the run started.
+pub fn open(path: &str, opened: &Opened, sizes: &Sizes, run: &Run) -> Result<Prefix, Error> {
     if path.is_empty() {
         return Err(Error::Usage(
             "prefix.path is empty; name a folder that `crucible export` or `peft` wrote".into(),
         ));
     }
     let adapter = PromptAdapter::open(Path::new(path)).map_err(Error::data)?;
+    run.record_weights("prefix", adapter.read)?;
     let digests = |weights: &BTreeMap<String, String>| {
         let mut digests: Vec<String> = weights.values().cloned().collect();
         digests.sort();
@@ -42,7 +43,8 @@ pub fn open(path: &str, opened: &Opened, sizes: &Sizes, device: &Device) -> Resu
     let keys = adapter.kind == AdapterKind::PrefixTuning;
     let numbers = TensorData::new(adapter.values, adapter.shape);
     let refused = |reason: String| Error::Usage(format!("prefix.path: {path} {reason}"));
-    let prefix = Prefix::of(numbers, keys, device).ok_or_else(|| refused("is empty".into()))?;
+    let prefix =
+        Prefix::of(numbers, keys, &opened.device).ok_or_else(|| refused("is empty".into()))?;
     let fits = prefix.check(sizes);
     fits.map_err(|error| refused(format!("does not fit the backbone: {error}")))?;
     Ok(prefix)
@@ -99,6 +101,7 @@ pub fn export(table: &Table, run: &Run, folder: &Path) -> Result<(), Error> {
         shape: [tokens, width],
         values: numbers.iter().collect(),
         weights: opened.backbone.digests.clone(),
+        read: BTreeMap::new(),
     };
     let model = AdapterModel {
         name: &config.backbone,

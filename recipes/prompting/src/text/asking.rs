@@ -36,6 +36,8 @@ pub struct Asking {
     pub templates: Vec<Template>,
     /// Solved before each text.
     pub demonstrations: Vec<Demonstration>,
+    /// So many of each class.
+    pub shown: usize,
     /// The words of each class, and how they tell it.
     pub verbalizer: Verbalizer,
     /// What spoke for the words that were searched for.
@@ -77,13 +79,14 @@ impl Asking {
             return Err(Error::Usage(remedy.into()));
         }
         let words = label_words(&config.words, &data.labels)?;
-        let demonstrations = demonstrations(config.demonstrations, data, &words)?;
+        let solved = demonstrations(config.demonstrations, data, &words)?;
         let words = data.labels.iter().cloned().zip(words).collect();
         let words =
             LabelWords::new(words).map_err(|error| Error::Usage(format!("words: {error}")))?;
         let mut asking = Self {
             templates,
-            demonstrations,
+            demonstrations: solved,
+            shown: config.demonstrations,
             verbalizer: Verbalizer::new(words, config.verbalizer.aggregation()),
             found: Vec::new(),
             dropped: Vec::new(),
@@ -95,7 +98,12 @@ impl Asking {
             run,
         };
         match config.verbalizer {
-            VerbalizerConfig::Automatic { .. } => finder.search(&mut asking)?,
+            VerbalizerConfig::Automatic { .. } => {
+                finder.search(&mut asking)?;
+                // From now on they end in what is looked for.
+                let words: Vec<Vec<String>> = asking.verbalizer.words.of_classes();
+                asking.demonstrations = demonstrations(config.demonstrations, data, &words)?;
+            }
             VerbalizerConfig::Knowledge { .. } => finder.refine(&mut asking)?,
             _ => {}
         }
@@ -112,6 +120,29 @@ impl Asking {
         run.dir.read_json(FILE)
     }
 
+    /// That data has the classes that the words stand for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] with both.
+    pub fn answers(&self, data: &LabelledTextData) -> Result<(), Error> {
+        let classes: Vec<&str> = self.verbalizer.words.classes().collect();
+        match data
+            .labels
+            .iter()
+            .map(String::as_str)
+            .eq(classes.iter().copied())
+        {
+            true => Ok(()),
+            false => Err(Error::Usage(format!(
+                "`{}` has the classes {}, but the prompt asks for {}",
+                data.name,
+                data.labels.join(", "),
+                classes.join(", ")
+            ))),
+        }
+    }
+
     /// The model that is asked, with a prompt that has not been trained.
     ///
     /// # Errors
@@ -126,7 +157,7 @@ impl Asking {
         let sizes = frozen.beside(true).sizes();
         let prefix = match (&config.prefix, config.prefix.config()) {
             (Trained::Adapter(adapter), _) => {
-                let prefix = adapter::open(&adapter.path, opened, &sizes, device)?;
+                let prefix = adapter::open(&adapter.path, opened, &sizes, run)?;
                 Some(match adapter.train {
                     true => prefix,
                     false => prefix.no_grad(),
@@ -185,6 +216,7 @@ impl Asking {
         let (mut questions, mut first) = (Vec::new(), 0);
         for template in &self.templates {
             let (template, examples) = (template.clone(), examples.clone());
+            let examples = (examples, self.shown);
             let question = Question::new(template, examples, &words, backbone, before, first)?;
             first += question.vectors();
             questions.push(question);
@@ -258,7 +290,8 @@ impl Asking {
     }
 }
 
-/// So many texts of each class to train on, class by class in turn.
+/// So many texts of each class to train on, class by class in turn, and one more to take the place of one that is asked
+/// about itself.
 fn demonstrations(
     count: usize,
     data: &LabelledTextData,
@@ -269,7 +302,7 @@ fn demonstrations(
     }
     let texts = texts(data, Split::Train)?;
     let mut shown = Vec::new();
-    for number in 0..count {
+    for number in 0..=count {
         for (class, words) in words.iter().enumerate() {
             let own = texts
                 .iter()

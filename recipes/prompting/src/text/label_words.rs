@@ -8,7 +8,7 @@ use crucible_prompt::verbalizer::{LabelWordSearch, Refinement};
 use crucible_training::{Error, Run, tell};
 
 use super::asking::{Asking, Opened};
-use super::score::{Scorer, contentless, texts};
+use super::score::{contentless, texts};
 use super::verbalizer::VerbalizerConfig;
 use super::{CONTENT_FREE, TextConfig};
 
@@ -33,7 +33,7 @@ impl LabelWordsFinder<'_> {
         let words = self.vocabulary();
         let (ids, names): (Vec<i32>, Vec<String>) = words.into_iter().unzip();
         let (model, collate) = asking.plain(self.backbone, self.run)?;
-        let scorer = self.scorer(&model, &collate);
+        let scorer = self.config.scorer(self.run, &model, &collate);
         let texts = texts(self.data, Split::Train)?;
         let rows = scorer.rows(&texts, |model, batch| {
             let scores = model.vocabulary(batch);
@@ -50,7 +50,8 @@ impl LabelWordsFinder<'_> {
         let labels: Vec<usize> = labels.collect();
         let searched = search.search(&names, &self.data.labels, &rows, &labels);
         let searched = searched.map_err(|error| Error::Usage(format!("verbalizer: {error}")))?;
-        for (class, words) in by_class(searched.found.iter().map(|f| (&f.class, &f.word))) {
+        let found = searched.found.iter().filter(|_| !self.run.quiet);
+        for (class, words) in by_class(found.map(|found| (&found.class, &found.word))) {
             tell!("label words of `{class}`: {}", words.join(", "));
         }
         asking.verbalizer.words = searched.words;
@@ -69,7 +70,7 @@ impl LabelWordsFinder<'_> {
             return Ok(());
         };
         let (model, collate) = asking.plain(self.backbone, self.run)?;
-        let scorer = self.scorer(&model, &collate);
+        let scorer = self.config.scorer(self.run, &model, &collate);
         let support = scorer.words(&texts(self.data, Split::Train)?)?;
         let prior = scorer.words(&contentless(&CONTENT_FREE))?;
         let refinement = Refinement {
@@ -78,7 +79,7 @@ impl LabelWordsFinder<'_> {
         };
         let refined = refinement.refine(&asking.verbalizer.words, &support, &prior);
         let refined = refined.map_err(|error| Error::Usage(format!("verbalizer: {error}")))?;
-        let dropped = refined.dropped.iter();
+        let dropped = refined.dropped.iter().filter(|_| !self.run.quiet);
         for (class, words) in by_class(dropped.map(|dropped| (&dropped.class, &dropped.word))) {
             tell!("left out of `{class}`: {}", words.join(", "));
         }
@@ -102,19 +103,6 @@ impl LabelWordsFinder<'_> {
         };
         let ids = 0..tokenizer.get_vocab_size(false) as u32;
         ids.filter_map(word).collect()
-    }
-
-    fn scorer<'a>(
-        &'a self,
-        model: &'a super::model::PromptedLanguageModel,
-        collate: &'a super::batch::WordCollate,
-    ) -> Scorer<'a> {
-        Scorer {
-            run: self.run,
-            batch_size: self.config.loader.batch_size,
-            model,
-            collate,
-        }
     }
 }
 

@@ -17,10 +17,12 @@ pub const PRESETS: [Preset; 3] = [
         time: "seconds",
         score: "none",
     },
-    Preset::new(
-        "quick",
-        "16 reviews a class in front of a small language model",
-    ),
+    Preset {
+        name: "quick",
+        about: "16 reviews a class in front of a small language model",
+        time: "a minute on 2 CPU cores, with SmolLM2-135M",
+        score: "100% of 86 reviews, and 97% without a trained prompt (one seed)",
+    },
     Preset::new("full", "all texts, for data of your own"),
 ];
 

@@ -17,6 +17,10 @@ const TEXT: &str = "text";
 pub struct Question {
     template: Template,
     examples: Vec<Example>,
+    /// So many of them of each class.
+    shown: usize,
+    /// What a word begins with.
+    blank: &'static str,
     tokenizer: Tokenizer,
     max_length: usize,
     /// The trained vectors of each of its places, among those of all templates.
@@ -80,7 +84,7 @@ fn after(template: &Template) -> &[Part] {
 }
 
 impl Question {
-    /// With words in the order of a verbalizer; none where an answer is no word. `prompt` is how many tokens trained vectors
+    /// With solved examples, of which so many of each class are shown, and words in the order of a verbalizer; none where an answer is no word. `prompt` is how many tokens trained vectors
     /// before all words take of the model's room, and `first` how many of the templates' own go before this one's.
     ///
     /// # Errors
@@ -88,7 +92,7 @@ impl Question {
     /// [`Error::Usage`] for words that the tokenizer makes nothing of.
     pub fn new(
         template: Template,
-        examples: Vec<Example>,
+        (examples, shown): (Vec<Example>, usize),
         words: &[&str],
         backbone: &LanguageBackbone,
         prompt: usize,
@@ -104,9 +108,9 @@ impl Question {
             _ => String::new(),
         };
         let after: String = after(&template).iter().map(text).collect();
+        let blank = blank(&template);
         let word = |word: &&str| {
-            // A word goes on after a blank, as it does in running text.
-            let ids = encoded(&backbone.tokenizer, &format!(" {word}{after}"));
+            let ids = encoded(&backbone.tokenizer, &format!("{blank}{word}{after}"));
             let ids = ids.map_err(Error::data)?;
             match ids.is_empty() {
                 true => Err(Error::Usage(format!(
@@ -126,6 +130,8 @@ impl Question {
             softs: softs.map_err(Error::data)?,
             template,
             examples,
+            shown,
+            blank,
             tokenizer: backbone.tokenizer.clone(),
             max_length: backbone.config.max_length.saturating_sub(prompt),
             continuations: Continuations::of(words),
@@ -137,16 +143,22 @@ impl Question {
         self.softs.iter().map(Vec::len).sum()
     }
 
-    /// What stands before the answer on a text. An example of the same text is left out: it would give the answer away.
+    /// What stands before the answer on a text. An example of the same text, which would give the answer away, makes room
+    /// for another of its class.
     ///
     /// # Errors
     ///
     /// When it leaves no room for an answer, or the tokenizer makes nothing of it.
     pub fn asked(&self, text: &str) -> Result<Asked, DataError> {
         let query = values(text);
-        let others = self.examples.iter();
-        let others = others.filter(|example| example.values != query).cloned();
-        let others: Vec<Example> = others.collect();
+        let mut shown: BTreeMap<&str, usize> = BTreeMap::new();
+        let others = self.examples.iter().filter(|example| {
+            let of_class = shown.entry(&example.label_word).or_default();
+            let others = example.values != query && *of_class < self.shown;
+            *of_class += usize::from(others);
+            others
+        });
+        let others: Vec<Example> = others.cloned().collect();
         // No slot but that of the text, which has a value.
         let pieces = self
             .template
@@ -159,8 +171,10 @@ impl Question {
             match piece {
                 Piece::Text(text) => {
                     let last = place + 1 == before.len();
-                    // The blank before the word is the word's.
-                    let text = if last { text.trim_end() } else { text };
+                    let text = match text.strip_suffix(self.blank) {
+                        Some(text) if last => text,
+                        _ => text,
+                    };
                     ids.extend(encoded(&self.tokenizer, text)?);
                 }
                 Piece::Soft(number) => {
@@ -187,6 +201,19 @@ impl Question {
             )),
             _ => Ok(Asked { ids, softs }),
         }
+    }
+}
+
+/// What a word begins with: the blank before it, as in running text, unless it begins a line.
+fn blank(template: &Template) -> &'static str {
+    let parts = template.parts();
+    let mask = parts.iter().position(|part| *part == Part::Mask);
+    let before = mask.and_then(|mask| parts.get(mask.checked_sub(1)?));
+    match before {
+        Some(Part::Text(text)) if text.ends_with(|end: char| end != ' ' && end.is_whitespace()) => {
+            ""
+        }
+        _ => " ",
     }
 }
 

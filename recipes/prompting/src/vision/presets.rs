@@ -14,10 +14,12 @@ pub const PRESETS: [Preset; 3] = [
         time: "seconds",
         score: "none",
     },
-    Preset::new(
-        "quick",
-        "16 images a class in front of a small dual encoder",
-    ),
+    Preset {
+        name: "quick",
+        about: "16 images a class in front of a small dual encoder",
+        time: "half a minute on 2 CPU cores",
+        score: "42% of emoji it has not seen, in 9 groups; 26% by their names alone",
+    },
     Preset::new("full", "all images, for data of your own"),
 ];
 

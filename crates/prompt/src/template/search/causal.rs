@@ -145,8 +145,7 @@ impl<'a> CausalTexts<'a> {
         right.count() as f64 / self.count as f64
     }
 
-    /// The mean over the texts of minus the log-probability of their own label word, whatever other words get (Gao et al.
-    /// 2021, section 5.2).
+    /// The mean over the texts of minus the log-probability of their own label word, whatever other words get.
     pub fn label_loss(&self, template: &[u32]) -> f64 {
         let scores = self.classes(template);
         let labels = self.chunks.iter().flat_map(|chunk| &chunk.labels);

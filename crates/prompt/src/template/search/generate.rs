@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{Candidate, OnStep, Progress, SearchError, Tokens, Wording, best};
 
 /// Search by generation (LM-BFF, Gao et al. 2021, "Making Pre-trained Language Models Better Few-shot Learners", section
-/// 5.2), with the model that will be asked in place of T5.
+/// 5.2), with the model that will be asked in place of T5. It has not read the label word when it goes on after a text, as
+/// T5 has there.
 ///
 /// Beam search looks for the tokens that go on best after all texts at once: for the largest sum over the texts of
 /// `log p(tokens | text)`. The beams of every length are templates, and are held to `log p(label word | text, tokens)`.
